@@ -1,0 +1,118 @@
+/**
+ * The field names of each object type of release 2025.1, as the published contract has them.
+ * A `conditions`, `orderBy` or `fields` that names another one is refused, as ConnectWise refuses it.
+ */
+export const FIELDS = {
+  SecurityRole: words(`id name roleType adminFlag inactiveFlag _info`),
+  SecurityRoleSetting: words(`id addLevel editLevel deleteLevel inquireLevel moduleFunctionName
+moduleFunctionDescription myAllFlag moduleFunctionIdentifier reportFlag restrictFlag customFlag
+moduleDescription moduleIdentifier moduleName sortOrder _info`),
+  ApiMember: words(`id identifier name emailAddress inactiveFlag inactiveDate timeZone securityRole
+structureLevel securityLocation defaultLocation defaultDepartment salesDefaultLocation
+serviceDefaultBoard notes excludedServiceBoardIds blockPriceFlag blockCostFlag _info`),
+  Member: words(`id identifier password disableOnlineFlag licenseClass notes employeeIdentifer
+vendorNumber enableMobileGpsFlag inactiveDate inactiveFlag lastLogin clientId token firstName
+middleInitial lastName hireDate country photo officeEmail mobileEmail homeEmail defaultEmail
+primaryEmail officePhone officeExtension mobilePhone mobileExtension homePhone homeExtension
+defaultPhone securityRole office365 mapiName calendarSyncIntegrationFlag authenticationServiceType
+timebasedOneTimePasswordActivated enableLdapAuthenticationFlag ldapConfiguration ldapUserName
+directionalSync ssoSettings signature phoneIntegrationType useBrowserLanguageFlag title reportCard
+enableMobileFlag type timeZone partnerPortalFlag stsUserAdminUrl toastNotificationFlag memberPersonas
+adminFlag structureLevel securityLocation defaultLocation defaultDepartment reportsTo
+restrictLocationFlag restrictDepartmentFlag workRole workType timeApprover expenseApprover
+billableForecast dailyCapacity hourlyCost hourlyRate includeInUtilizationReportingFlag
+requireExpenseEntryFlag requireTimeSheetEntryFlag requireStartAndEndTimeOnTimeEntryFlag
+allowInCellEntryOnTimeSheet enterTimeAgainstCompanyFlag allowExpensesEnteredAgainstCompaniesFlag
+timeReminderEmailFlag daysTolerance minimumHours timeSheetStartDate serviceDefaultLocation
+serviceDefaultDepartment serviceDefaultBoard restrictServiceDefaultLocationFlag
+restrictServiceDefaultDepartmentFlag excludedServiceBoardIds teams serviceBoardTeamIds
+projectDefaultLocation projectDefaultDepartment projectDefaultBoard restrictProjectDefaultLocationFlag
+restrictProjectDefaultDepartmentFlag excludedProjectBoardIds scheduleDefaultLocation
+scheduleDefaultDepartment scheduleCapacity serviceLocation restrictScheduleFlag
+hideMemberInDispatchPortalFlag calendar salesDefaultLocation restrictDefaultSalesTerritoryFlag
+warehouse warehouseBin restrictDefaultWarehouseFlag restrictDefaultWarehouseBinFlag
+companyActivityTabFormat invoiceTimeTabFormat invoiceScreenDefaultTabFormat invoicingDisplayOptions
+agreementInvoicingDisplayOptions autoStartStopwatch autoPopupQuickNotesWithStopwatch
+globalSearchDefaultTicketFilter globalSearchDefaultSort phoneSource _info copyPodLayouts
+copySharedDefaultViews copyColumnLayoutsAndFilters fromMemberRecId fromMemberTemplateRecId
+customFields`),
+  MySecurity: words(`id addLevel editLevel deleteLevel inquireLevel moduleFunctionName
+moduleFunctionDescription myAllFlag moduleFunctionIdentifier reportFlag restrictFlag customFlag
+moduleDescription moduleIdentifier moduleName sortOrder member _info`),
+  MySecurityCustomizeItem: words(`id customizeIdentifier itemIdentifier`),
+  Company: words(`id identifier name status addressLine1 addressLine2 city state zip country
+phoneNumber faxNumber website territory market accountNumber defaultContact dateAcquired sicCode
+parentCompany annualRevenue numberOfEmployees yearEstablished revenueYear ownershipType timeZoneSetup
+leadSource leadFlag unsubscribeFlag calendar userDefinedField1 userDefinedField2 userDefinedField3
+userDefinedField4 userDefinedField5 userDefinedField6 userDefinedField7 userDefinedField8
+userDefinedField9 userDefinedField10 vendorIdentifier taxIdentifier taxCode billingTerms
+invoiceTemplate pricingSchedule companyEntityType billToCompany billingSite billingContact
+invoiceDeliveryMethod invoiceToEmailAddress invoiceCCEmailAddress deletedFlag dateDeleted deletedBy
+mobileGuid facebookUrl twitterUrl linkedInUrl currency territoryManager resellerIdentifier isVendorFlag
+types site integratorTags _info customFields`),
+  CompanyConfiguration: words(`id name type status company contact site locationId location
+businessUnitId department deviceIdentifier serialNumber modelNumber tagNumber purchaseDate
+installationDate installedBy warrantyExpirationDate vendorNotes notes macAddress lastLoginName billFlag
+backupSuccesses backupIncomplete backupFailed backupRestores lastBackupDate backupServerName
+backupBillableSpaceGb backupProtectedDeviceList backupYear backupMonth ipAddress defaultGateway osType
+osInfo cpuSpeed ram localHardDrives parentConfigurationId vendor manufacturer questions activeFlag
+managementLink remoteLink sla mobileGuid displayVendorFlag companyLocationId showRemoteFlag
+showAutomateFlag needsRenewalFlag manufacturerPartNumber _info customFields`),
+  ConfigurationType: words(`id name inactiveFlag systemFlag _info`),
+  ConfigurationTypeQuestion: words(`id configurationType fieldType entryType sequenceNumber question
+numberOfDecimals requiredFlag inactiveFlag _info`),
+  Ticket: words(`id summary recordType board status workRole workType company site siteName
+addressLine1 addressLine2 city stateIdentifier zip country contact contactName contactPhoneNumber
+contactPhoneExtension contactEmailAddress type subType item team owner priority serviceLocation source
+requiredDate budgetHours opportunity agreement agreementType severity impact externalXRef poNumber
+knowledgeBaseCategoryId knowledgeBaseSubCategoryId allowAllClientsPortalView customerUpdatedFlag
+automaticEmailContactFlag automaticEmailResourceFlag automaticEmailCcFlag automaticEmailCc
+initialDescription initialInternalAnalysis initialResolution initialDescriptionFrom contactEmailLookup
+processNotifications skipCallback closedDate closedBy closedFlag actualHours approved
+estimatedExpenseCost estimatedExpenseRevenue estimatedProductCost estimatedProductRevenue
+estimatedTimeCost estimatedTimeRevenue billingMethod billingAmount hourlyRate subBillingMethod
+subBillingAmount subDateAccepted dateResolved dateResplan dateResponded resolveMinutes resPlanMinutes
+respondMinutes isInSla knowledgeBaseLinkId resources parentTicketId hasChildTicket
+hasMergedChildTicketFlag knowledgeBaseLinkType billTime billExpenses billProducts predecessorType
+predecessorId predecessorClosedFlag lagDays lagNonworkingDaysFlag estimatedStartDate duration location
+department mobileGuid sla slaStatus requestForChangeFlag currency mergedParentTicket integratorTags
+_info escalationStartDateUTC escalationLevel minutesBeforeWaiting respondedSkippedMinutes
+resplanSkippedMinutes respondedHours respondedBy resplanHours resplanBy resolutionHours resolvedBy
+minutesWaiting customFields`),
+  ServiceNote: words(`id ticketId text detailDescriptionFlag internalAnalysisFlag resolutionFlag
+issueFlag member contact customerUpdatedFlag processNotifications dateCreated createdBy internalFlag
+externalFlag sentimentScore _info`),
+  Board: words(`id name location department inactiveFlag signOffTemplate sendToContactFlag
+contactTemplate sendToResourceFlag resourceTemplate projectFlag showDependenciesFlag showEstimatesFlag
+boardIcon billTicketsAfterClosedFlag billTicketSeparatelyFlag billUnapprovedTimeExpenseFlag
+overrideBillingSetupFlag dispatchMember serviceManagerMember dutyManagerMember oncallMember workRole
+workType billTime billExpense billProduct autoCloseStatus autoAssignNewTicketsFlag
+autoAssignNewECTicketsFlag autoAssignNewPortalTicketsFlag discussionsLockedFlag timeEntryLockedFlag
+notifyEmailFrom notifyEmailFromName closedLoopDiscussionsFlag closedLoopResolutionFlag
+closedLoopInternalAnalysisFlag timeEntryDiscussionFlag timeEntryResolutionFlag
+timeEntryInternalAnalysisFlag problemSort resolutionSort internalAnalysisSort
+emailConnectorAllowReopenClosedFlag emailConnectorReopenStatus emailConnectorReopenResourcesFlag
+emailConnectorNewTicketNoMatchFlag emailConnectorNeverReopenByDaysFlag emailConnectorReopenDaysLimit
+emailConnectorNeverReopenByDaysClosedFlag emailConnectorReopenDaysClosedLimit useMemberDisplayNameFlag
+sendToCCFlag autoAssignTicketOwnerFlag autoAssignLimitFlag autoAssignLimitAmount closedLoopAllFlag
+percentageCalculation allSort markFirstNoteIssueFlag restrictBoardByDefaultFlag sendToBundledFlag
+_info`),
+  BoardStatus: words(`id name board sortOrder displayOnBoard inactive closedStatus timeEntryNotAllowed
+roundRobinCatchall defaultFlag escalationStatus customerPortalDescription customerPortalFlag
+emailTemplate statusIndicator customStatusIndicatorName _info saveTimeAsNote`),
+  Priority: words(`id name color sortOrder defaultFlag imageLink urgencySortOrder level _info`),
+  Location: words(`id ownerLevelId structureLevel name manager reportsTo salesRep timeZoneSetup
+calendar overrideAddressLine1 overrideAddressLine2 overrideCity overrideState overrideZip
+overrideCountry overridePhoneNumber overrideFaxNumber owaUrl payrollXref locationFlag clientFlag
+workRoleIds departmentIds _info`),
+  Department: words(`id identifier name _info`),
+  TimeZoneSetup: words(`id name timeZone offset defaultFlag daylightSavingsFlag _info`),
+  CorporateStructureLevel: words(`id name`),
+  CallbackEntry: words(`id description url objectId type level memberId payloadVersion inactiveFlag
+isSoapCallbackFlag isSelfSuppressedFlag connectWiseID _info`),
+  AuditTrailEntry: words(`text enteredDate enteredBy auditType auditSubType auditSource`),
+} satisfies Record<string, ReadonlySet<string>>;
+
+function words(text: string): ReadonlySet<string> {
+  return new Set(text.split(/\s+/));
+}

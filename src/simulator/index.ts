@@ -1,0 +1,74 @@
+import { controlServer } from './control/server.ts';
+import { listen, vendorServer } from './listener.ts';
+import { World, type WorldOptions } from './world.ts';
+
+export { World, HandError } from './world.ts';
+export type {
+  CompanyView,
+  KeyView,
+  NewCompany,
+  NewConsole,
+  NewMember,
+  NewUmbrellaKey,
+  RoleView,
+  UmbrellaKeyView,
+} from './world.ts';
+export type { FaultEffect, FaultMatch, FaultRule, HeldCall } from './faults.ts';
+export type { JournalCounts, JournalEntry, JournalQuery } from './journal.ts';
+export type { KeyPair } from './secrets.ts';
+export type { SyncResult } from './umbrella/console.ts';
+export { SimulatorControl } from './control-client.ts';
+export { demoCompanies, scenarioSecrets, seedMany, seedScenario } from './scenarios.ts';
+export type { ScenarioOptions, ScenarioSecrets, Trouble } from './scenarios.ts';
+
+export interface SimulatorOptions extends WorldOptions {
+  /** Default 127.0.0.1. */
+  host?: string;
+  /** 0, and absent: any free port. */
+  ports?: { connectwise?: number; umbrella?: number; control?: number };
+  /** Every console runs its daily sync this often; absent: only by hand. */
+  syncEveryMs?: number;
+  /** Added to every answer of both vendors. Default 0. */
+  latencyMs?: number;
+}
+
+export interface Simulator {
+  connectwiseUrl: string;
+  umbrellaUrl: string;
+  controlUrl: string;
+  world: World;
+  /** Ends all three servers, and every connection and held request with them. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts both vendors and the control server, each on a port of its own, so that vendors fail independently.
+ *
+ * ```ts
+ * const simulator = await startSimulator({ clock: () => new Date('2026-11-24T08:00:00Z') });
+ * seedScenario(simulator.world, 'acme', 'healthy');
+ * ```
+ */
+export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
+  const { host = '127.0.0.1', ports = {}, latencyMs = 0, syncEveryMs } = options;
+  const world = new World(options);
+  const connectwise = await listen(
+    vendorServer(world, world.connectwiseApi, latencyMs),
+    host,
+    ports.connectwise ?? 0,
+  );
+  const umbrella = await listen(vendorServer(world, world.umbrellaApi, latencyMs), host, ports.umbrella ?? 0);
+  const control = await listen(controlServer(world), host, ports.control ?? 0);
+  const timer = syncEveryMs === undefined ? null : setInterval(() => world.runAllSyncs(), syncEveryMs);
+  return {
+    connectwiseUrl: connectwise.url,
+    umbrellaUrl: umbrella.url,
+    controlUrl: control.url,
+    world,
+    close: async () => {
+      if (timer !== null) clearInterval(timer);
+      world.faults.shutdown();
+      await Promise.all([connectwise.close(), umbrella.close(), control.close()]);
+    },
+  };
+}
