@@ -13,6 +13,8 @@ type Literal =
   | { kind: 'boolean'; value: boolean }
   | { kind: 'null' };
 
+type OrderedLiteral = Exclude<Literal, { kind: 'boolean' | 'null' }>;
+
 type Token =
   | { kind: 'literal'; literal: Literal }
   | { kind: 'word'; text: string }
@@ -213,6 +215,9 @@ class Parser {
     const literal = this.#literal();
     if (operator === '=') return (value) => equals(value, literal);
     if (operator === '!=') return (value) => !equals(value, literal);
+    if (literal.kind === 'boolean' || literal.kind === 'null') {
+      throw new ConditionSyntaxError('Only numbers, strings and dates have an order');
+    }
     return (value) => ordered(value, operator, literal);
   }
 
@@ -281,7 +286,7 @@ function equals(value: unknown, literal: Literal): boolean {
   }
 }
 
-function ordered(value: unknown, operator: string, literal: Literal): boolean {
+function ordered(value: unknown, operator: string, literal: OrderedLiteral): boolean {
   const difference = compareToLiteral(value, literal);
   if (difference === null) return false;
   if (operator === '<') return difference < 0;
@@ -289,12 +294,10 @@ function ordered(value: unknown, operator: string, literal: Literal): boolean {
   return operator === '>' ? difference > 0 : difference >= 0;
 }
 
-function compareToLiteral(value: unknown, literal: Literal): number | null {
+function compareToLiteral(value: unknown, literal: OrderedLiteral): number | null {
   if (literal.kind === 'number') return typeof value === 'number' ? value - literal.value : null;
   if (typeof value !== 'string') return null;
   if (literal.kind === 'date') return Date.parse(value) - literal.value;
-  if (literal.kind !== 'string')
-    throw new ConditionSyntaxError('Only numbers, strings and dates have an order');
   const [left, right] = [value.toLowerCase(), literal.value.toLowerCase()];
   return left < right ? -1 : Number(left > right);
 }
