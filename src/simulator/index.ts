@@ -1,5 +1,5 @@
 import { controlServer } from './control/server.ts';
-import { listen, vendorServer } from './listener.ts';
+import { listen, vendorServer, type Listener } from './listener.ts';
 import { World, type WorldOptions } from './world.ts';
 
 export { World, HandError } from './world.ts';
@@ -52,23 +52,34 @@ export interface Simulator {
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
   const { host = '127.0.0.1', ports = {}, latencyMs = 0, syncEveryMs } = options;
   const world = new World(options);
-  const connectwise = await listen(
-    vendorServer(world, world.connectwiseApi, latencyMs),
-    host,
-    ports.connectwise ?? 0,
-  );
-  const umbrella = await listen(vendorServer(world, world.umbrellaApi, latencyMs), host, ports.umbrella ?? 0);
-  const control = await listen(controlServer(world), host, ports.control ?? 0);
+  const listeners: Listener[] = [];
+  const closeAll = async () => {
+    world.faults.shutdown();
+    await Promise.all(listeners.map((listener) => listener.close()));
+  };
+  try {
+    listeners.push(
+      await listen(vendorServer(world, world.connectwiseApi, latencyMs), host, ports.connectwise ?? 0),
+    );
+    listeners.push(
+      await listen(vendorServer(world, world.umbrellaApi, latencyMs), host, ports.umbrella ?? 0),
+    );
+    listeners.push(await listen(controlServer(world), host, ports.control ?? 0));
+  } catch (error) {
+    // A port in use must not leave the other servers behind.
+    await closeAll();
+    throw error;
+  }
+  const [connectwiseUrl = '', umbrellaUrl = '', controlUrl = ''] = listeners.map((listener) => listener.url);
   const timer = syncEveryMs === undefined ? null : setInterval(() => world.runAllSyncs(), syncEveryMs);
   return {
-    connectwiseUrl: connectwise.url,
-    umbrellaUrl: umbrella.url,
-    controlUrl: control.url,
+    connectwiseUrl,
+    umbrellaUrl,
+    controlUrl,
     world,
     close: async () => {
       if (timer !== null) clearInterval(timer);
-      world.faults.shutdown();
-      await Promise.all([connectwise.close(), umbrella.close(), control.close()]);
+      await closeAll();
     },
   };
 }
