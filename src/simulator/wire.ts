@@ -16,7 +16,7 @@ export interface Call {
   unmetered?: boolean;
 }
 
-/** An answer: `body` is sent as JSON, `text` as it stands; neither means an empty answer. */
+/** An answer: `text` is sent as it stands, else `body` as JSON; neither means an empty answer. */
 export interface Reply {
   status: number;
   headers?: Record<string, string>;

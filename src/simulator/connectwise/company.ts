@@ -1,13 +1,6 @@
 import { SlidingQuota } from '../quota.ts';
 import { MINUTE, wireTime } from '../time.ts';
-import {
-  FUNCTIONS,
-  NO_LEVELS,
-  type Level,
-  type LevelChanges,
-  type LevelKind,
-  type Levels,
-} from './catalogue.ts';
+import { NO_LEVELS, type Level, type LevelChanges, type LevelKind, type Levels } from './catalogue.ts';
 import { BOARDS, PRIORITIES } from './reference-data.ts';
 
 /** Who wrote an object, and when. Members are named by their identifier. */
@@ -216,6 +209,8 @@ export class Table<T extends Row> {
 export interface RoleAccess {
   levels: Map<string, Levels>;
   allowList: string[];
+  /** Rises with each change of `levels`. */
+  revision: number;
 }
 
 /** `_info` of an object that `by` writes now. */
@@ -264,7 +259,8 @@ export class ConnectWiseCompany {
   /** A role's levels and allow list; a new role's are all None and empty (domain.md §2). */
   access(roleId: number): RoleAccess {
     let access = this.#access.get(roleId);
-    if (access === undefined) this.#access.set(roleId, (access = { levels: new Map(), allowList: [] }));
+    if (access === undefined)
+      this.#access.set(roleId, (access = { levels: new Map(), allowList: [], revision: 0 }));
     return access;
   }
 
@@ -290,9 +286,10 @@ export class ConnectWiseCompany {
 
   /** Changes the named cells of a role's matrix. */
   changeLevels(roleId: number, changes: LevelChanges): void {
-    const { levels } = this.access(roleId);
+    const access = this.access(roleId);
+    access.revision += 1;
     for (const [key, change] of Object.entries(changes)) {
-      levels.set(key, { ...(levels.get(key) ?? NO_LEVELS), ...change });
+      access.levels.set(key, { ...(access.levels.get(key) ?? NO_LEVELS), ...change });
     }
   }
 
@@ -343,49 +340,4 @@ export class ConnectWiseCompany {
   get priorities(): readonly Priority[] {
     return PRIORITIES;
   }
-}
-
-/** The rows of a role's settings as the API tells them; ids are of the row, not of the function. */
-export function settingRows(company: ConnectWiseCompany, role: SecurityRole): SettingRow[] {
-  return FUNCTIONS.map((one, index) => {
-    const level = (kind: LevelKind) => company.level(role.id, one.key, kind);
-    return {
-      id: role.id * 1_000 + index + 1,
-      addLevel: one.report ? null : level('add'),
-      editLevel: one.report ? null : level('edit'),
-      deleteLevel: one.report ? null : level('delete'),
-      inquireLevel: level('inquire'),
-      moduleFunctionName: one.name,
-      moduleFunctionDescription: one.name,
-      myAllFlag: one.myAll,
-      moduleFunctionIdentifier: one.identifier,
-      reportFlag: one.report,
-      restrictFlag: false,
-      customFlag: one.name === 'Table Setup',
-      moduleDescription: one.module,
-      moduleIdentifier: one.moduleIdentifier,
-      moduleName: one.module,
-      sortOrder: index + 1,
-      _info: role._info,
-    };
-  });
-}
-
-/** One row of `/system/securityRoles/{id}/settings`. */
-export interface SettingRow extends Row {
-  addLevel: Level | null;
-  editLevel: Level | null;
-  deleteLevel: Level | null;
-  inquireLevel: Level;
-  moduleFunctionName: string;
-  moduleFunctionDescription: string;
-  myAllFlag: boolean;
-  moduleFunctionIdentifier: string;
-  reportFlag: boolean;
-  restrictFlag: boolean;
-  customFlag: boolean;
-  moduleDescription: string;
-  moduleIdentifier: string;
-  moduleName: string;
-  sortOrder: number;
 }

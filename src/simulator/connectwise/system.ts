@@ -1,10 +1,11 @@
 import type { Reply } from '../wire.ts';
-import { freshInfo, settingRows, type SecurityRole, type SettingRow } from './company.ts';
+import { freshInfo, type SecurityRole } from './company.ts';
 import { errorReply, invalidObject, invalidParameter, notFound, Refusal } from './errors.ts';
 import { FIELDS } from './field-names.ts';
 import { countReply, itemReply, listReply } from './list.ts';
 import type { Context, Need, Operation } from './operation.ts';
 import { readObject } from './patch.ts';
+import { mySecurityRows, settingRows, type SettingRow } from './settings.ts';
 import { DEPARTMENTS, LOCATIONS, STRUCTURE_LEVELS, TIME_ZONES } from './reference-data.ts';
 
 const MY_COMPANY: Need = { on: 'System/My Company', kind: 'inquire' };
@@ -31,7 +32,7 @@ function role(context: Context): SecurityRole {
   return found;
 }
 
-function settings(context: Context): SettingRow[] {
+function settings(context: Context): readonly SettingRow[] {
   return settingRows(context.company, role(context));
 }
 
@@ -72,13 +73,11 @@ function deleteRole(context: Context): Reply {
 
 /** The effective levels of the calling key, each row with its member (domain.md §2). */
 function mySecurity(context: Context): Reply {
-  const { id, identifier, name, securityRole } = context.member;
-  const own = context.company.roles.get(securityRole?.id ?? -1);
-  const member = { id, identifier, name };
-  const rows = own === undefined ? [] : settingRows(context.company, own);
+  const { company, member } = context;
+  const role = company.roles.get(member.securityRole?.id ?? -1);
   return listReply(
     context,
-    rows.map((row) => ({ ...row, member })),
+    role === undefined ? [] : mySecurityRows(company, role, member),
     FIELDS.MySecurity,
   );
 }
