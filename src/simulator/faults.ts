@@ -50,7 +50,7 @@ export type FaultEffect =
 
 export interface FaultRule {
   when?: FaultMatch;
-  then: FaultEffect;
+  effect: FaultEffect;
 }
 
 /** A request that a `hangBefore` or `hangAfter` holds. */
@@ -141,7 +141,7 @@ export class Faults {
       if (armed.seen < first || armed.used >= times) continue;
       if (when.probability !== undefined && this.#random() >= when.probability) continue;
       armed.used += 1;
-      effects.push(armed.rule.then);
+      effects.push(armed.rule.effect);
     }
     return effects;
   }

@@ -11,7 +11,7 @@ import {
 } from './company.ts';
 import { invalidObject, notFound } from './errors.ts';
 import { FIELDS } from './field-names.ts';
-import { countReply, itemReply, listReply } from './list.ts';
+import { countReply, itemReply, listReply, mine } from './list.ts';
 import type { Context, Need, Operation } from './operation.ts';
 import { readObject, readPatch } from './patch.ts';
 import { CORPORATE } from './reference-data.ts';
@@ -54,7 +54,8 @@ function visibleConfigurations(context: Context): Configuration[] {
 function configuration(context: Context): Configuration {
   const id = context.parameters[0] ?? '';
   const found = context.company.configurations.get(Number(id));
-  if (found === undefined || !seesConfiguration(context, found)) throw notFound('configuration', id);
+  if (found === undefined || !mine(context, found) || !seesConfiguration(context, found))
+    throw notFound('configuration', id);
   return found;
 }
 

@@ -44,7 +44,8 @@ export function itemReply(
   return { status: 200, body: project(context, row, fields) };
 }
 
-function mine(context: Context, row: AnyRow): boolean {
+/** False for what a member of level `My` did not enter itself. */
+export function mine(context: Context, row: AnyRow): boolean {
   if (!context.onlyMine) return true;
   return (row as Partial<Row>)._info?.enteredBy === context.member.identifier;
 }

@@ -10,7 +10,7 @@ import {
 } from './company.ts';
 import { invalidObject, notFound, type FieldError } from './errors.ts';
 import { FIELDS } from './field-names.ts';
-import { countReply, itemReply, listReply } from './list.ts';
+import { countReply, itemReply, listReply, mine } from './list.ts';
 import type { Context, Need, Operation } from './operation.ts';
 import { readObject, readPatch } from './patch.ts';
 import { CORPORATE, DEPARTMENTS, LOCATIONS, STRUCTURE_LEVELS, TIME_ZONES } from './reference-data.ts';
@@ -54,7 +54,7 @@ function need(kind: Need['kind']): Need {
 function find(context: Context): ApiMember {
   const id = context.parameters[0] ?? '';
   const member = context.company.apiMembers.get(Number(id));
-  if (member === undefined) throw notFound(RESOURCE, id);
+  if (member === undefined || !mine(context, member)) throw notFound(RESOURCE, id);
   return member;
 }
 

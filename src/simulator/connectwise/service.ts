@@ -2,7 +2,7 @@ import type { Reply } from '../wire.ts';
 import { freshInfo, touch, type Ticket } from './company.ts';
 import { invalidObject, notFound } from './errors.ts';
 import { FIELDS } from './field-names.ts';
-import { itemReply, listReply } from './list.ts';
+import { itemReply, listReply, mine } from './list.ts';
 import type { Context, Need, Operation } from './operation.ts';
 import { readObject, readPatch } from './patch.ts';
 import { BOARD_STATUSES } from './reference-data.ts';
@@ -17,7 +17,7 @@ function tickets(kind: Need['kind']): Need {
 function ticket(context: Context): Ticket {
   const id = context.parameters[0] ?? '';
   const found = context.company.tickets.get(Number(id));
-  if (found === undefined) throw notFound('ticket', id);
+  if (found === undefined || !mine(context, found)) throw notFound('ticket', id);
   return found;
 }
 
