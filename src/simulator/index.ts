@@ -2,24 +2,13 @@ import { controlServer } from './control/server.ts';
 import { listen, vendorServer, type Listener } from './listener.ts';
 import { World, type WorldOptions } from './world.ts';
 
-export { World, HandError } from './world.ts';
-export type {
-  CompanyView,
-  KeyView,
-  NewCompany,
-  NewConsole,
-  NewMember,
-  NewUmbrellaKey,
-  RoleView,
-  UmbrellaKeyView,
-} from './world.ts';
-export type { FaultEffect, FaultMatch, FaultRule, HeldCall } from './faults.ts';
-export type { JournalCounts, JournalEntry, JournalQuery } from './journal.ts';
-export type { KeyPair } from './secrets.ts';
-export type { SyncResult } from './umbrella/console.ts';
+export { HandError, World } from './world.ts';
 export { SimulatorControl } from './control-client.ts';
-export { demoCompanies, scenarioSecrets, seedMany, seedScenario } from './scenarios.ts';
-export type { ScenarioOptions, ScenarioSecrets, Trouble } from './scenarios.ts';
+export { demoCompanies, scenarioSecrets, seedDemo, seedMany, seedScenario, TROUBLES } from './scenarios.ts';
+export type { FaultEffect } from './faults.ts';
+export type { JournalEntry } from './journal.ts';
+export type { ScenarioOptions, Trouble } from './scenarios.ts';
+export type { KeyPair } from './secrets.ts';
 
 export interface SimulatorOptions extends WorldOptions {
   /** Default 127.0.0.1. */

@@ -110,7 +110,7 @@ export function scenarioSecrets(companyId: string): ScenarioSecrets {
 }
 
 /** The organisation of a seeded company's console: seven digits, derived from its id. */
-export function scenarioOrganizationId(companyId: string): number {
+function scenarioOrganizationId(companyId: string): number {
   let hash = 7;
   for (const character of companyId) hash = (hash * 131 + character.charCodeAt(0)) % 7_999_993;
   return 2_000_000 + hash;

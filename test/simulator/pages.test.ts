@@ -53,6 +53,18 @@ describe("the technician's pages", () => {
     expect(answer.status).toBe(200);
   });
 
+  test('open one role at a time', async () => {
+    const harness = await start();
+    const role = harness.world.role('acme', 'Helpdesk').id;
+    const page = async (query: string) =>
+      (await fetchAnswer(`${harness.simulator.controlUrl}/companies/acme${query}`)).text;
+    expect(await page('')).toContain('Role: Umbrella');
+    const opened = await page(`?role=${role}`);
+    expect(opened).toContain('Role: Helpdesk');
+    expect(opened).not.toContain('Role: Umbrella');
+    expect((await press(harness, 'procedure', { role: String(role) })).page).toContain('Role: Helpdesk');
+  });
+
   test('edit levels and the allow list, or set both to the procedure', async () => {
     const harness = await start('level-excess');
     const role = String(harness.world.role('acme', 'Umbrella').id);

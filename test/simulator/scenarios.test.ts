@@ -2,13 +2,15 @@ import { describe, expect, test } from 'vitest';
 import {
   demoCompanies,
   scenarioSecrets,
+  seedDemo,
   seedMany,
   seedScenario,
   startSimulator,
+  TROUBLES,
+  World,
+  type Trouble,
 } from '../../src/simulator/index.ts';
 import { MANAGEMENT_LEVELS, PROCEDURE_LEVELS } from '../../src/simulator/connectwise/catalogue.ts';
-import { seedDemo, TROUBLES, type Trouble } from '../../src/simulator/scenarios.ts';
-import { World } from '../../src/simulator/world.ts';
 import { start, START, type Harness } from './harness.ts';
 
 const clock = () => new Date(START);

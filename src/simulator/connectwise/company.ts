@@ -21,7 +21,7 @@ export interface Reference {
   name: string;
 }
 
-export interface IdentifiedReference extends Reference {
+interface IdentifiedReference extends Reference {
   identifier: string;
 }
 
@@ -162,7 +162,7 @@ export interface CompanyOptions {
   badCredentialsAs404: boolean;
 }
 
-export const DEFAULT_OPTIONS: Readonly<CompanyOptions> = {
+const DEFAULT_OPTIONS: Readonly<CompanyOptions> = {
   isCloudAsString: false,
   refuseInfoOrdering: false,
   refuseInfoMemberConditions: false,
@@ -171,7 +171,7 @@ export const DEFAULT_OPTIONS: Readonly<CompanyOptions> = {
 };
 
 /** A company's objects of one type, by id. */
-export class Table<T extends Row> {
+class Table<T extends Row> {
   readonly rows = new Map<number, T>();
   #nextId: number;
 

@@ -1,7 +1,7 @@
 import { invalidObject } from './errors.ts';
 
 /** One step of a ConnectWise PATCH; a leading slash of `path` is tolerated. */
-export interface PatchStep {
+interface PatchStep {
   op: 'add' | 'replace' | 'remove';
   path: string;
   value?: unknown;

@@ -1,4 +1,12 @@
-import { FUNCTIONS, LEVEL_KINDS, NO_LEVELS, TABLE_SETUP_ITEMS } from '../connectwise/catalogue.ts';
+import {
+  FUNCTIONS,
+  LEVEL_KINDS,
+  NO_LEVELS,
+  PROCEDURE_LEVELS,
+  TABLE_SETUP_ITEMS,
+  type Levels,
+  type ModuleFunction,
+} from '../connectwise/catalogue.ts';
 import type { KeyPair } from '../secrets.ts';
 import type { CompanyView, RoleView } from '../world.ts';
 import { html, type Markup } from './html.ts';
@@ -12,8 +20,8 @@ export interface ShownKey {
 
 const LEVELS = ['None', 'My', 'All'];
 
-/** The page of one company: its ConnectWise above, its Umbrella console below. */
-export function companyPage(view: CompanyView, shown: ShownKey | null): Markup {
+/** The page of one company: its ConnectWise above, its Umbrella console below; one role is open for editing. */
+export function companyPage(view: CompanyView, shown: ShownKey | null, openRole: number | null): Markup {
   const base = `/companies/${view.companyId}`;
   return html`
     <section>
@@ -23,7 +31,7 @@ export function companyPage(view: CompanyView, shown: ShownKey | null): Markup {
       </p>
     </section>
     ${shown === null ? null : shownKey(base, shown, view.console !== null)} ${keysSection(base, view)}
-    ${membersSection(base, view)} ${rolesSection(base, view)}
+    ${membersSection(base, view)} ${rolesSection(base, view, openRole)}
     ${view.console === null ? null : consoleSection(base, view.console, view)}
   `;
 }
@@ -124,70 +132,97 @@ function membersSection(base: string, view: CompanyView): Markup {
   </section>`;
 }
 
-function rolesSection(base: string, view: CompanyView): Markup {
+function rolesSection(base: string, view: CompanyView, openRole: number | null): Markup {
+  const rows = view.roles.map((role) => {
+    const granted = role.adminFlag
+      ? 'everything'
+      : `${Object.keys(role.levels).length} of ${FUNCTIONS.length} functions`;
+    const holders = view.members.filter((member) => member.securityRole?.id === role.id);
+    return html`<tr>
+      <td><a href="${base}?role=${role.id}#role">${role.name}</a></td>
+      <td>${granted}</td>
+      <td>${holders.map((member) => member.identifier).join(', ')}</td>
+    </tr>`;
+  });
+  const open =
+    view.roles.find((role) => role.id === openRole) ?? view.roles.find((role) => role.name === 'Umbrella');
   return html`<section>
     <h2>System / Security Roles</h2>
-    ${view.roles.map((role) => roleBlock(base, role))}
+    <table>
+      <tr>
+        <th>Role (open it to edit)</th>
+        <th>Granted</th>
+        <th>API members</th>
+      </tr>
+      ${rows}
+    </table>
     <h3>New role</h3>
     <form method="post" action="${base}/create-role">
       <input name="name" maxlength="30" required placeholder="name" aria-label="name" /><button>
         Create
       </button>
     </form>
+    ${open === undefined ? null : roleBlock(base, open)}
   </section>`;
 }
 
 function roleBlock(base: string, role: RoleView): Markup {
   const id = String(role.id);
-  const set = Object.keys(role.levels).length;
-  const summary = role.adminFlag
-    ? 'administrator: everything'
-    : `${set} of ${FUNCTIONS.length} functions granted`;
-  const rename = html`<form method="post" action="${base}/rename-role">
-    <input type="hidden" name="role" value="${id}" />
-    <input name="name" maxlength="30" value="${role.name}" aria-label="name" /><button class="plain">
-      Rename
-    </button>
-  </form>`;
-  return html`<details id="role-${id}">
-    <summary>${role.name} <span class="soft">(${summary})</span></summary>
-    ${button(`${base}/procedure`, "Set levels and allow list to Cisco's procedure", { role: id })} ${rename}
+  return html`<div id="role" class="opened">
+    <h2>Role: ${role.name}</h2>
+    ${button(`${base}/procedure`, "Set levels and allow list to Cisco's procedure", { role: id })}
+    <form method="post" action="${base}/rename-role">
+      <input type="hidden" name="role" value="${id}" />
+      <input name="name" maxlength="30" value="${role.name}" aria-label="name" /><button class="plain">
+        Rename
+      </button>
+    </form>
     ${button(`${base}/delete-role`, 'Delete role', { role: id }, 'danger')}
     <h3>Levels</h3>
     ${matrix(base, role)}
     <h3>Table Setup / customize: "Allow Access to these"</h3>
     ${allowList(base, role)}
-  </details>`;
+  </div>`;
 }
 
+/** What is granted, or belongs to Cisco's procedure, is in sight; the many other rows fold away. */
 function matrix(base: string, role: RoleView): Markup {
-  const rows = FUNCTIONS.map((one) => {
-    const levels = role.levels[one.key] ?? NO_LEVELS;
-    const cells = LEVEL_KINDS.map((kind) => {
-      const fixed = one.report && kind !== 'inquire';
-      return html`<td>${fixed ? html`` : select(`${one.key}|${kind}`, LEVELS, levels[kind])}</td>`;
-    });
-    return html`<tr>
-      <td>${one.module}</td>
-      <td>${one.name}</td>
-      ${cells}
-    </tr>`;
-  });
+  const matters = (key: string) => role.levels[key] !== undefined || PROCEDURE_LEVELS[key] !== undefined;
+  const rows = (wanted: boolean) =>
+    FUNCTIONS.filter((one) => matters(one.key) === wanted).map((one) => matrixRow(one, role.levels[one.key]));
+  const head = html`<tr>
+    <th>Module</th>
+    <th>Function</th>
+    <th>Add</th>
+    <th>Edit</th>
+    <th>Delete</th>
+    <th>Inquire</th>
+  </tr>`;
   return html`<form class="block" method="post" action="${base}/set-levels">
     <input type="hidden" name="role" value="${String(role.id)}" />
     <table>
-      <tr>
-        <th>Module</th>
-        <th>Function</th>
-        <th>Add</th>
-        <th>Edit</th>
-        <th>Delete</th>
-        <th>Inquire</th>
-      </tr>
-      ${rows}
+      ${head} ${rows(true)}
     </table>
+    <details>
+      <summary>All other functions</summary>
+      <table>
+        ${head} ${rows(false)}
+      </table>
+    </details>
     <p><button>Save levels</button></p>
   </form>`;
+}
+
+function matrixRow(one: ModuleFunction, levels: Levels = NO_LEVELS): Markup {
+  const cells = LEVEL_KINDS.map((kind) => {
+    const fixed = one.report && kind !== 'inquire';
+    return html`<td>${fixed ? null : select(`${one.key}|${kind}`, LEVELS, levels[kind])}</td>`;
+  });
+  return html`<tr>
+    <td>${one.module}</td>
+    <td>${one.name}</td>
+    ${cells}
+  </tr>`;
 }
 
 function allowList(base: string, role: RoleView): Markup {

@@ -18,7 +18,8 @@ input,select,button { font:inherit; padding:.25rem .5rem; border:1px solid #b9c3
 button { background:var(--accent); border-color:var(--accent); color:#fff; cursor:pointer }
 button.plain { background:#fff; color:var(--ink); border-color:#b9c3cd } button.danger { background:#fff; color:var(--bad); border-color:var(--bad) }
 .notice { border-left:4px solid var(--accent) } .notice.error { border-color:var(--bad) }
-details summary { cursor:pointer; color:var(--accent); margin:.3rem 0 } .items { columns:3 } .items label { display:block; color:var(--ink) }
+details summary { cursor:pointer; color:var(--accent); margin:.3rem 0 } .opened { border-top:3px solid var(--accent); margin-top:1rem; padding-top:.8rem }
+.items { columns:3 } .items label { display:block; color:var(--ink) }
 `;
 
 /** A whole page; `notices` come first. */

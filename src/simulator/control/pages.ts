@@ -108,6 +108,8 @@ export class TechnicianPages {
   /** Every form redirects back, so that reloading a page never repeats what it did. */
   #carryOut(act: Action, companyId: string, form: URLSearchParams): ControlReply {
     const query = new URLSearchParams();
+    const openRole = form.get('role');
+    if (openRole !== null && /^\d+$/.test(openRole)) query.set('role', openRole);
     try {
       const shown = act(this.#world, companyId, form);
       if (shown !== undefined) {
@@ -138,7 +140,7 @@ export class TechnicianPages {
       );
     }
     const view = this.#world.viewCompany(companyId);
-    return page(view.name, notices, companyPage(view, shown));
+    return page(view.name, notices, companyPage(view, shown, Number(query.get('role'))));
   }
 
   #index(): Markup {
