@@ -1,0 +1,179 @@
+import type { Failure } from './outcome.ts';
+import type { Level } from './tenant.ts';
+
+/**
+ * What one reconcile read from the vendors, and what is remembered of it.
+ * An observation is of one moment; facts are what still stands after it (rulings 2).
+ */
+
+/** One read: its value or why there is none, when, and with what it was read (`management key`, …). */
+export type Reading<T> =
+  | { ok: true; value: T; at: string; source: string }
+  | { ok: false; failure: Failure; at: string; source: string };
+
+/** A row of a role's settings or of a key's own security: ConnectWise's module and function, four levels. */
+export interface LevelRow {
+  /** `Companies/Configurations` */
+  function: string;
+  add: Level;
+  edit: Level;
+  delete: Level;
+  inquire: Level;
+}
+
+export type SiteFact =
+  | { state: 'answers'; companyName: string; codebase: string }
+  | { state: 'company-unknown' }
+  | { state: 'not-connectwise'; detail: string };
+
+/** What the management key may do; `member` is null where ConnectWise did not tell whose key it is. */
+export type ManagementFact =
+  { authenticates: true; member: string | null; missing: string[] } | { authenticates: false };
+
+export interface RoleFact {
+  id: number;
+  name: string;
+  inactive: boolean;
+}
+
+/** A list that shows a known control is complete enough to believe that what it lacks is absent (rulings 1). */
+export interface Listed<T> {
+  items: T[];
+  controlSeen: boolean;
+}
+
+export interface Reference {
+  id: number;
+  name: string;
+}
+
+export interface MemberFact {
+  id: number;
+  identifier: string;
+  name: string;
+  inactive: boolean;
+  role: Reference | null;
+  level: Reference | null;
+  location: Reference | null;
+}
+
+/** What a key pair showed when it was called with (rulings 16: proved with itself). */
+export type KeyProof =
+  | {
+      authenticates: true;
+      credentialId: string;
+      fingerprint: string;
+      /** Null where the rows did not carry a member. */
+      member: string | null;
+      levels: LevelRow[];
+      /** The Table Setup allow list; null where it could not be read. */
+      allowList: string[] | null;
+    }
+  | { authenticates: false; credentialId: string; fingerprint: string };
+
+/** One configuration in ConnectWise that Umbrella may have written (domain.md §1). */
+export interface ConfigurationFact {
+  id: number;
+  name: string;
+  company: { id: number; identifier: string; name: string } | null;
+  typeId: number | null;
+  updatedBy: string | null;
+  /** ISO 8601, UTC. */
+  lastUpdated: string | null;
+}
+
+export interface WritesFact {
+  /** The configuration type that Umbrella writes; null until it was learned (rulings 3). */
+  type: Reference | null;
+  configurations: ConfigurationFact[];
+  /** True when every configuration of the type (or of the company, without a type) was seen. */
+  complete: boolean;
+}
+
+export interface UmbrellaKeyFact {
+  name: string;
+  scopes: string[];
+  /** ISO 8601; null: never expires. */
+  expiresAt: string | null;
+  lastUsedAt: string | null;
+}
+
+/** What a token request showed. */
+export interface UmbrellaAccessFact {
+  accepted: boolean;
+}
+
+export interface CustomerFact {
+  id: number;
+  name: string;
+}
+
+/** Everything that can be read of one tenant; a key that is absent from an observation was not asked for. */
+export interface FactValues {
+  site: SiteFact;
+  management: ManagementFact;
+  members: Listed<MemberFact>;
+  roles: Listed<RoleFact>;
+  roleLevels: { roleId: number; rows: LevelRow[]; source: 'settings' | 'effective' };
+  integrationKey: KeyProof;
+  writes: WritesFact;
+  umbrellaAccess: UmbrellaAccessFact;
+  umbrellaKeyAdmin: UmbrellaAccessFact;
+  /** Null: the KeyAdmin key lists no key of this client id. */
+  umbrellaKey: UmbrellaKeyFact | null;
+  customers: CustomerFact[];
+}
+export type FactName = keyof FactValues;
+
+export type Observation = { at: string } & {
+  [Name in FactName]?: Reading<FactValues[Name]>;
+} & {
+  /** Proofs of pairs that are not (or no longer) in use, by credential id. */
+  candidates: Record<string, Reading<KeyProof>>;
+};
+
+/** The last value that was seen, and the last failure since; either may be absent. */
+export interface Remembered<T> {
+  value?: T;
+  /** When the value was seen, ISO 8601. */
+  at?: string;
+  source?: string;
+  failure?: { failure: Failure; at: string };
+}
+
+export type Facts = { [Name in FactName]?: Remembered<FactValues[Name]> } & {
+  candidates: Record<string, Remembered<KeyProof>>;
+};
+
+export const noFacts = (): Facts => ({ candidates: {} });
+
+/**
+ * What is known after an observation: what was seen replaces what was known; what was not seen keeps its
+ * value and its time, and says why it was not seen. What was not asked for is untouched. Candidates that
+ * were not proved this time are forgotten: the credential is gone.
+ */
+export function remember(known: Facts, observation: Observation): Facts {
+  const { at: _, candidates, ...readings } = observation;
+  const facts = { ...known, candidates: {} } as Facts;
+  for (const [name, reading] of Object.entries(readings) as [FactName, Reading<unknown>][]) {
+    Object.assign(facts, { [name]: rememberOne<unknown>(known[name], reading) });
+  }
+  for (const [id, reading] of Object.entries(candidates)) {
+    facts.candidates[id] = rememberOne(known.candidates[id], reading);
+  }
+  return facts;
+}
+
+function rememberOne<T>(known: Remembered<T> | undefined, reading: Reading<T>): Remembered<T> {
+  if (reading.ok) return { value: reading.value, at: reading.at, source: reading.source };
+  const { failure: _, ...kept } = known ?? {};
+  return { ...kept, failure: { failure: reading.failure, at: reading.at } };
+}
+
+/** True where the fact was seen in the observation of that time: only such facts may lead to a write. */
+export function isFresh<T>(
+  fact: Remembered<T> | undefined,
+  observedAt: string,
+): fact is Remembered<T> & { value: T; at: string } {
+  return fact?.at !== undefined && fact.at >= observedAt && fact.failure === undefined;
+}

@@ -1,0 +1,62 @@
+/**
+ * What became of a call to a vendor, as a value. Adapters classify; the domain decides; nobody throws for
+ * something that a vendor may do on any night. HTTP status codes stay below `providers/`.
+ */
+
+/** Why a vendor could not be understood or reached. Never a message of the vendor's: those are not stable. */
+export type UnavailableWhy =
+  | 'timeout'
+  | 'connection'
+  | 'dns'
+  | 'tls'
+  | 'server-error'
+  | 'not-json'
+  | 'truncated'
+  | 'too-large'
+  | 'redirected'
+  | 'breaker-open'
+  | 'wrong-shape'
+  | 'cancelled';
+
+/** `detail` is for people: safe to log and store, holds no secret and at most 300 characters. */
+export type Failure =
+  | { kind: 'RateLimited'; retryAfterMs: number; detail: string }
+  | { kind: 'Unauthorized'; detail: string }
+  | { kind: 'Forbidden'; detail: string }
+  | { kind: 'NotFound'; detail: string }
+  | { kind: 'Invalid'; fields: { field: string; message: string }[]; detail: string }
+  | { kind: 'Unavailable'; why: UnavailableWhy; detail: string }
+  /** A write whose answer was lost: it may have been applied. Look it up before anything else. */
+  | { kind: 'OutcomeUnknown'; detail: string };
+
+export type Outcome<T> = { ok: true; value: T } | { ok: false; failure: Failure };
+
+export const ok = <T>(value: T): Outcome<T> => ({ ok: true, value });
+export const failed = (failure: Failure): { ok: false; failure: Failure } => ({ ok: false, failure });
+
+/** A failure that says nothing about the thing asked for: the earlier value still stands (rulings 2). */
+export function saysNothing(failure: Failure): boolean {
+  return (
+    failure.kind === 'Unavailable' || failure.kind === 'RateLimited' || failure.kind === 'OutcomeUnknown'
+  );
+}
+
+/** One line for people: `rate limited for 30s`, `unavailable (timeout): …`. */
+export function describeFailure(failure: Failure): string {
+  switch (failure.kind) {
+    case 'RateLimited':
+      return `rate limited, asked to wait ${Math.ceil(failure.retryAfterMs / 1000)}s`;
+    case 'Unavailable':
+      return `unavailable (${failure.why}): ${failure.detail}`;
+    case 'Unauthorized':
+      return `refused the key: ${failure.detail}`;
+    case 'Forbidden':
+      return `key lacks the right: ${failure.detail}`;
+    case 'NotFound':
+      return `not found: ${failure.detail}`;
+    case 'Invalid':
+      return `refused the request: ${failure.fields.map((f) => `${f.field}: ${f.message}`).join('; ') || failure.detail}`;
+    case 'OutcomeUnknown':
+      return `answer lost, it may have been applied: ${failure.detail}`;
+  }
+}

@@ -1,0 +1,33 @@
+import { inspect } from 'node:util';
+
+/**
+ * A value that was shown once. It prints as `[secret]` wherever it is logged, inspected, interpolated or put
+ * into JSON; only `reveal()` gives it out, and only the vault's three ways out call that (rulings 25).
+ */
+export class Secret {
+  readonly #value: string;
+  constructor(value: string) {
+    this.#value = value;
+  }
+  reveal(): string {
+    return this.#value;
+  }
+  toString(): string {
+    return '[secret]';
+  }
+  toJSON(): string {
+    return '[secret]';
+  }
+  [inspect.custom](): string {
+    return '[secret]';
+  }
+}
+
+/**
+ * Both halves of a credential. ConnectWise calls them public and private key, Umbrella key and secret.
+ * The public half is an identifier, yet it is not shown either: the fingerprint names a credential.
+ */
+export interface KeyPair {
+  publicHalf: string;
+  privateHalf: Secret;
+}

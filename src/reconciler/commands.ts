@@ -1,0 +1,169 @@
+import type { Condition, Truth } from '../domain/condition.ts';
+import type { Drift } from '../domain/drift.ts';
+import type { Handoff } from '../domain/handoff.ts';
+import type { Plan } from '../domain/plan.ts';
+import type { KeyPair } from '../domain/secret.ts';
+import type { Purpose, TenantInput, TenantSpec } from '../domain/tenant.ts';
+
+/**
+ * The use cases: the only way in, shared by the API and the CLI. A command either did all that it says or
+ * nothing; what can go wrong is a value.
+ */
+
+export type Refusal =
+  | { kind: 'not-found'; what: string }
+  /** The spec changed since it was read. */
+  | { kind: 'stale'; generation: number }
+  | { kind: 'conflict'; message: string }
+  | { kind: 'invalid'; problems: { path: string; message: string }[] };
+
+export type Answer<T> = { ok: true; value: T } | { ok: false; refusal: Refusal };
+
+export interface TenantView {
+  id: string;
+  generation: number;
+  createdAt: string;
+  updatedAt: string;
+  deleting: boolean;
+  spec: TenantSpec;
+  credentials: KeyView[];
+}
+
+export interface KeyView {
+  purpose: Purpose;
+  slot: 'a' | 'b' | null;
+  member: string | null;
+  fingerprint: string;
+  state: string;
+  createdAt: string;
+  lastProvedAt: string | null;
+  rotateBy: string | null;
+}
+
+/** One row of the list of tenants. */
+export interface TenantSummary {
+  id: string;
+  name: string;
+  mode: string;
+  ready: Truth;
+  /** The first thing that stands between this tenant and ready, in words; null where it is ready. */
+  waitsFor: string | null;
+  observedAt: string | null;
+  nextReconcileAt: string | null;
+}
+
+/** `GET /tenants/:id/status`, as design.md §8 has it. */
+export interface StatusView {
+  tenant: string;
+  name: string;
+  mode: string;
+  paused: boolean;
+  deleting: boolean;
+  generation: number;
+  observedGeneration: number | null;
+  ready: Truth;
+  conditions: Condition[];
+  drift: Drift[];
+  keys: KeyView[];
+  evidence: {
+    lastUmbrellaWriteAt: string | null;
+    by: string | null;
+    customers: number | null;
+    configurations: number | null;
+  };
+  rotation: null;
+  handoffs: Pick<Handoff, 'id' | 'kind' | 'subject' | 'state' | 'deadline' | 'claimedBy' | 'overdueSince'>[];
+  lastRun: RunView | null;
+  /** The number of the last trigger, and of the last one that a finished run answered. */
+  trigger: { requested: number; handled: number };
+  nextReconcileAt: string | null;
+}
+
+export interface RunView {
+  id: string;
+  trigger: string;
+  startedAt: string;
+  finishedAt: string;
+  outcome: string;
+  reads: number;
+  writes: number;
+  summary: string;
+  actions: { action: string; outcome: string }[];
+}
+
+export interface EventView {
+  id: string;
+  tenant: string;
+  at: string;
+  type: string;
+  message: string;
+  data: Record<string, unknown> | null;
+}
+
+/** One Umbrella customer and the configuration that it was matched to (rulings 5). */
+export interface CustomerView {
+  customerId: number | null;
+  customer: string;
+  configuration: { id: number; name: string; company: string | null } | null;
+  /** `name`: inferred from equal names; null: not matched. */
+  matchedBy: 'name' | null;
+  lastWriteAt: string | null;
+  lastWriteBy: string | null;
+}
+
+export interface PlanView {
+  tenant: string;
+  mode: string;
+  generation: number;
+  observedAt: string | null;
+  plan: Plan;
+}
+
+export interface ApplyChange {
+  id: string;
+  change: 'created' | 'updated' | 'unchanged';
+  generation: number;
+  /** Dotted paths that differ. */
+  paths: string[];
+  /** What a person should know: an ignored bootstrap key, a setting that nothing uses yet. */
+  warnings: string[];
+}
+
+export interface Page<T> {
+  items: T[];
+  next: string | null;
+}
+
+export interface Commands {
+  /** All tenants or none. `dryRun` checks and tells, and changes nothing. */
+  apply(tenants: TenantInput[], options: { dryRun: boolean }): Promise<Answer<ApplyChange[]>>;
+  createTenant(tenant: TenantInput): Promise<Answer<TenantView>>;
+  /** `ifGeneration`: refused as stale unless that is still the tenant's generation. */
+  replaceTenant(tenant: TenantInput, ifGeneration: number | null): Promise<Answer<TenantView>>;
+  deleteTenant(id: string, ifGeneration: number | null): Promise<Answer<{ trigger: number }>>;
+  tenant(id: string): Promise<Answer<TenantView>>;
+  tenants(page: { after: string | null; limit: number }): Promise<Page<TenantSummary>>;
+  status(id: string): Promise<Answer<StatusView>>;
+  plan(id: string): Promise<Answer<PlanView>>;
+  customers(id: string): Promise<Answer<CustomerView[]>>;
+  /** The number of the trigger: handled once the status says `trigger.handled` is at least that. */
+  reconcile(id: string, reason: string): Promise<Answer<{ trigger: number }>>;
+  events(id: string, page: { before: string | null; limit: number }): Promise<Answer<Page<EventView>>>;
+  runs(id: string, page: { before: string | null; limit: number }): Promise<Answer<Page<RunView>>>;
+  handoffs(filter: { tenant: string | null; live: boolean }): Promise<Handoff[]>;
+  handoff(id: string): Promise<Answer<Handoff>>;
+  claimHandoff(id: string, by: string): Promise<Answer<Handoff>>;
+  releaseHandoff(id: string, by: string): Promise<Answer<Handoff>>;
+  /** Seals the pair as a candidate before anything else; without a pair: says that the work was done. */
+  submitHandoff(
+    id: string,
+    submission: { by: string; pair: KeyPair | null; attest: boolean },
+  ): Promise<Answer<{ handoff: Handoff; trigger: number }>>;
+  /** Replaces a credential outright (rulings 15); an integration key becomes a candidate first. */
+  replaceCredential(
+    id: string,
+    purpose: Purpose,
+    pair: KeyPair,
+    member: string | null,
+  ): Promise<Answer<{ fingerprint: string; trigger: number }>>;
+}

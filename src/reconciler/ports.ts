@@ -1,0 +1,297 @@
+import type { CredentialState, HeldCredential } from '../domain/credential.ts';
+import type { Condition } from '../domain/condition.ts';
+import type { Drift } from '../domain/drift.ts';
+import type { Handoff, HandoffContent, HandoffKind } from '../domain/handoff.ts';
+import type {
+  ConfigurationFact,
+  CustomerFact,
+  Facts,
+  LevelRow,
+  MemberFact,
+  Reference,
+  RoleFact,
+  UmbrellaKeyFact,
+} from '../domain/observation.ts';
+import type { Outcome } from '../domain/outcome.ts';
+import type { OwnedObject, Plan } from '../domain/plan.ts';
+import type { KeyPair } from '../domain/secret.ts';
+import type { Purpose, TenantSpec } from '../domain/tenant.ts';
+
+/**
+ * What the reconciler needs of the world, and nothing else. `store`, `vault` and `providers` implement these
+ * and do not know each other. Times are ISO 8601 in UTC; spans are milliseconds.
+ */
+
+export interface Clock {
+  now(): Date;
+}
+export interface Ids {
+  /** A new id that sorts by time (UUID v7). */
+  next(): string;
+}
+
+// ── the vault ────────────────────────────────────────────────────────────────────────────────────────────
+
+/** What a sealed pair is bound to: opening it for another tenant, purpose or origin fails (rulings 11). */
+export interface SealedFor {
+  tenantId: string;
+  credentialId: string;
+  purpose: Purpose;
+  origin: string;
+}
+
+export interface Vault {
+  seal(pair: KeyPair, bound: SealedFor): Promise<string>;
+  /** Throws `VaultError` if it was sealed under another key or for something else. */
+  open(sealed: string, bound: SealedFor): Promise<KeyPair>;
+  /** Names a pair everywhere but in the vault; the same pair has the same fingerprint. */
+  fingerprint(pair: KeyPair): string;
+}
+
+// ── the vendors ──────────────────────────────────────────────────────────────────────────────────────────
+
+/** Bounds of one reconcile's calls: when to stop, and what hears that the claim was lost. */
+export interface CallContext {
+  tenantId: string;
+  /** No call starts that could not end by then. */
+  deadline: Date;
+  signal: AbortSignal;
+}
+
+export interface CompanyInfo {
+  companyName: string;
+  codebase: string;
+}
+
+/** ConnectWise, read with one key. Every list has been paged to its end unless said otherwise. */
+export interface ConnectWiseReads {
+  /** Whose key this is and its effective levels (`/system/mySecurity`, domain.md §2). */
+  mySecurity(): Promise<Outcome<{ member: string | null; levels: LevelRow[] }>>;
+  /** The Table Setup allow list of this key's own member (domain.md §2, trailing slash and all). */
+  tableSetup(): Promise<Outcome<string[]>>;
+  membersByIdentifier(identifiers: string[]): Promise<Outcome<MemberFact[]>>;
+  /** Roles of this name or of these ids, inactive ones too. */
+  roles(name: string, ids: number[]): Promise<Outcome<RoleFact[]>>;
+  roleLevels(roleId: number): Promise<Outcome<LevelRow[]>>;
+  /** Configuration types whose name contains the text. */
+  configurationTypes(nameContains: string): Promise<Outcome<Reference[]>>;
+  /**
+   * Configurations, newest write first where the server allows ordering on `_info/lastUpdated` (domain.md §4),
+   * at most `limit`; `complete` tells whether there were no more.
+   */
+  configurations(query: {
+    typeId: number | null;
+    limit: number;
+  }): Promise<Outcome<{ rows: ConfigurationFact[]; complete: boolean }>>;
+}
+
+/** What a new member needs beside its names: whole references, taken from what exists (domain.md §4). */
+export interface NewMember {
+  identifier: string;
+  name: string;
+  roleId: number;
+  roleName: string;
+  level: string;
+  location?: string;
+  /** A member whose location, department and time zone serve as the model; the management key's own. */
+  likeIdentifier: string | null;
+}
+
+/** Only what differs; each reference is replaced whole and read back (domain.md §4). */
+export interface MemberChange {
+  active?: boolean;
+  roleId?: number;
+  roleName?: string;
+  level?: string;
+  location?: string;
+}
+
+/** ConnectWise, written. Only the last door hands this out. */
+export interface ConnectWiseWrites {
+  createRole(name: string): Promise<Outcome<RoleFact>>;
+  createMember(member: NewMember): Promise<Outcome<MemberFact>>;
+  /** Reads back: an answer of 200 that changed nothing is `Invalid`, naming the field. */
+  changeMember(id: number, change: MemberChange): Promise<Outcome<MemberFact>>;
+}
+
+export interface ConnectWise {
+  /** Without credentials; null: the site answers, and knows no such company. */
+  companyInfo(context: CallContext): Promise<Outcome<CompanyInfo | null>>;
+  reads(key: KeyPair, context: CallContext): ConnectWiseReads;
+  writes(key: KeyPair, context: CallContext): ConnectWiseWrites;
+}
+
+export interface Umbrella {
+  /** Gets a token with this key, or uses the one that the key still has; refused: `Unauthorized`. */
+  authenticate(key: KeyPair, context: CallContext): Promise<Outcome<{ expiresAt: string }>>;
+  customers(key: KeyPair, context: CallContext): Promise<Outcome<CustomerFact[]>>;
+  /** Every API key that this KeyAdmin key may list, with its client id. */
+  apiKeys(
+    keyAdmin: KeyPair,
+    context: CallContext,
+  ): Promise<Outcome<(UmbrellaKeyFact & { clientId: string })[]>>;
+}
+
+/** One per process: connections, breakers, codebases and tokens are shared by the tenants of an origin. */
+export interface Vendors {
+  connectwise(spec: TenantSpec): ConnectWise;
+  umbrella(spec: TenantSpec): Umbrella;
+  /** Calls made so far for a tenant's run, for the run's record. */
+  callsOf(context: CallContext): { reads: number; writes: number };
+  close(): Promise<void>;
+}
+
+// ── the store ────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The right to run one tenant until `until`; worthless once the token in the row has moved on. */
+export interface Claim {
+  tenantId: string;
+  token: number;
+  owner: string;
+  until: string;
+}
+
+export interface ClaimedTenant {
+  claim: Claim;
+  /** Why it was due: the schedule, or the cause of the trigger. */
+  trigger: string;
+  /** The number of the last trigger that this run answers. */
+  runSeq: number;
+}
+
+export interface Claims {
+  /** Takes up to `limit` due tenants; a tenant is claimed by one owner at a time. */
+  take(owner: string, limit: number, leaseMs: number): Promise<ClaimedTenant[]>;
+  /** Extends the leases that still hold; returns those that do not. */
+  heartbeat(claims: Claim[], leaseMs: number): Promise<Claim[]>;
+  /** True if the claim holds for at least that long; extends the lease if it must. */
+  confirm(claim: Claim, forMs: number): Promise<boolean>;
+  /** Gives a claim back untouched, due at once (drain) or after a time. */
+  release(claim: Claim, dueInMs: number): Promise<void>;
+  /** Ms until the next tenant is due; null when none is. */
+  nextDueInMs(): Promise<number | null>;
+  /** Calls back when somebody triggered a tenant; an accelerator only. */
+  onTrigger(listener: () => void): Promise<() => Promise<void>>;
+}
+
+export interface StoredTenant {
+  id: string;
+  spec: TenantSpec;
+  generation: number;
+  createdAt: string;
+  updatedAt: string;
+  deleting: boolean;
+  triggerSeq: number;
+  handledSeq: number;
+  /** Consecutive failed runs. */
+  failures: number;
+  nextReconcileAt: string | null;
+}
+
+/** What the last run recorded; conditions and drift carry their times forward. */
+export interface StoredStatus {
+  observedGeneration: number;
+  facts: Facts;
+  memory: IntegrationMemory;
+  conditions: Condition[];
+  drift: Drift[];
+  plan: Plan;
+  observedAt: string;
+}
+
+/** What was learned of a tenant's integration and outlives every run (rulings 3). */
+export interface IntegrationMemory {
+  type: Reference | null;
+  /** Times of distinct bursts of Umbrella's writes, oldest first, ISO 8601; at most 12. */
+  bursts: string[];
+}
+
+/** Everything that one reconcile starts from, read in one snapshot. */
+export interface Snapshot {
+  tenant: StoredTenant;
+  status: StoredStatus | null;
+  credentials: HeldCredential[];
+  /** The sealed text of each credential that may be called with, by credential id. */
+  sealed: Record<string, string>;
+  handoffs: Handoff[];
+  intents: OpenIntent[];
+  owned: OwnedObject[];
+}
+
+export interface OpenIntent {
+  id: string;
+  /** Deterministic: what can be looked up outside, such as `member:umbrella-a`. */
+  key: string;
+  action: string;
+  openedAt: string;
+  outcome: 'open' | 'unknown';
+}
+
+export type NewIntent = Pick<OpenIntent, 'id' | 'key' | 'action'> & { request: unknown };
+
+export type IntentVerdict =
+  { granted: true } | { granted: false; because: 'claim-lost' | 'already-open' | 'cap' };
+
+export interface NewEvent {
+  type: string;
+  message: string;
+  data?: Record<string, unknown>;
+}
+
+export type HandoffChange =
+  | {
+      change: 'open';
+      id: string;
+      kind: HandoffKind;
+      subject: string;
+      content: HandoffContent;
+      deadline: string;
+    }
+  | { change: 'refresh'; id: string; content: HandoffContent }
+  | { change: 'overdue'; id: string }
+  | { change: 'close' | 'withdraw'; id: string; evidence: string };
+
+export interface CredentialChange {
+  id: string;
+  state: CredentialState;
+  /** Why, for the event and the credential's own history. */
+  because: string;
+  provedAt?: string;
+}
+
+export interface RunRecord {
+  id: string;
+  trigger: string;
+  startedAt: string;
+  finishedAt: string;
+  outcome: 'succeeded' | 'degraded' | 'failed';
+  reads: number;
+  writes: number;
+  summary: string;
+  actions: { action: string; outcome: string }[];
+}
+
+/** All that one reconcile leaves behind: written in one transaction, or not at all. */
+export interface Result {
+  run: RunRecord;
+  /** Null: the run failed before it observed anything; the earlier status stands. */
+  status: StoredStatus | null;
+  events: NewEvent[];
+  handoffs: HandoffChange[];
+  credentials: CredentialChange[];
+  intents: { id: string; outcome: 'applied' | 'not-applied' | 'unknown'; note: string }[];
+  owned: OwnedObject[];
+  /** Proof times of credentials in use, by id. */
+  provedAt: Record<string, string>;
+  next: { inMs: number; failures: number };
+  /** The tenant's deletion is final: its row goes in the same transaction. */
+  forget: boolean;
+}
+
+export interface Reconciles {
+  snapshot(tenantId: string): Promise<Snapshot | null>;
+  /** Commits an intent before its effect, if the claim holds and the fleet's cap allows it (rulings 7, 12). */
+  openIntent(claim: Claim, intent: NewIntent, cap: { perHour: number }): Promise<IntentVerdict>;
+  /** Writes everything and gives the claim back; false: the claim was lost and nothing was written. */
+  record(claim: Claim, result: Result): Promise<boolean>;
+}
