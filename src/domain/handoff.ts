@@ -58,3 +58,91 @@ export interface Handoff {
 /** Waits for a person, or for the evidence of what the person did. */
 export const isLive = (handoff: Pick<Handoff, 'state'>): boolean =>
   handoff.state !== 'closed' && handoff.state !== 'withdrawn';
+
+/** The tenant's own names, as the click paths need them. */
+export interface Names {
+  tenantId: string;
+  site: string;
+  role: string;
+  member: string;
+  console: 'msp' | 'mssp';
+}
+
+/** Step 1 of Cisco's procedure, for the cells that differ (domain.md §1). */
+export function grantRoleLevels(names: Names, cells: NonNullable<HandoffContent['cells']>): HandoffContent {
+  return {
+    title: `Set ${cells.length} level${cells.length === 1 ? '' : 's'} of the security role ${names.role}`,
+    why: 'ConnectWise lets nobody edit a role’s levels by API.',
+    steps: [
+      `Open ${names.site} and go to System > Security Roles > ${names.role}.`,
+      ...cells.map(
+        (cell) =>
+          `${cell.function.replace('/', ' > ')}: set ${cell.right} from ${cell.observed} to ${cell.desired}.`,
+      ),
+      'Save.',
+    ],
+    closedBy: 'Parasol reads the role’s levels and finds them exactly as specified.',
+    cells,
+  };
+}
+
+/** Step 2 of Cisco's procedure (domain.md §1). */
+export function allowTableSetup(names: Names, allow: string[], remove: string[]): HandoffContent {
+  return {
+    title: `Set the Table Setup allow list of the security role ${names.role}`,
+    why: 'ConnectWise lets nobody edit the allow list by API.',
+    steps: [
+      `Open ${names.site} and go to System > Security Roles > ${names.role}.`,
+      'System > Table Setup: click "customize".',
+      ...(allow.length > 0 ? [`Move to "Allow Access to these": ${allow.join('; ')}.`] : []),
+      ...(remove.length > 0 ? [`Move out of "Allow Access to these": ${remove.join('; ')}.`] : []),
+      'Save.',
+    ],
+    closedBy: 'Parasol reads the allow list with the integration key and finds it exactly as specified.',
+  };
+}
+
+/** Step 4 of Cisco's procedure (domain.md §1); ConnectWise shows the private key once. */
+export function issueIntegrationKey(names: Names, why: string): HandoffContent {
+  return {
+    title: `Make an API key on the member ${names.member}`,
+    why: `${why} No API makes or lists an API member’s keys.`,
+    steps: [
+      `Open ${names.site} and go to System > Members > API Members > ${names.member} > API Keys.`,
+      `Click "+", type the description "Umbrella, by Parasol", Save.`,
+      'Leave that window open: the private key is shown only this once.',
+      'Give both halves to Parasol: `parasol submit` with this hand-off’s id (it asks for them; they are never arguments).',
+      'Keep the window open until Parasol says that the key is proved.',
+    ],
+    closedBy:
+      'Parasol proves the pair with itself: it authenticates, is this member’s, and has exactly the levels and the allow list.',
+    input: { purpose: 'integration', member: names.member },
+  };
+}
+
+/** Step 5 of Cisco's procedure (domain.md §1): no API of Umbrella's reads or writes these fields. */
+export function installIntegrationKey(names: Names, fingerprint: string, why: string): HandoffContent {
+  return {
+    title: `Put the key ${fingerprint} of ${names.member} into Umbrella`,
+    why: `${why} No API reads or writes Umbrella’s PSA Integration Details.`,
+    steps: [
+      `In Umbrella: ${names.console.toUpperCase()} Settings > PSA Integration Details > Credentials: switch to Enabled.`,
+      'Paste "Public API Key" and "Private API Key" from ConnectWise’s window that is still open. Save.',
+      'If that window is closed, the private half cannot be shown again: make a new key on the same member and give it with `parasol credential`.',
+    ],
+    closedBy: `Parasol sees Umbrella write configurations in ConnectWise as ${names.member} again.`,
+  };
+}
+
+/** A pair that works and that nobody may use (rulings 16). */
+export function deleteKey(names: Names, fingerprint: string, why: string): HandoffContent {
+  return {
+    title: `Delete the API key ${fingerprint}`,
+    why: `${why} It still works, and no API revokes an API member’s key.`,
+    steps: [
+      `Open ${names.site} and go to System > Members > API Members > ${names.member} > API Keys.`,
+      'Delete the key that was submitted.',
+    ],
+    closedBy: 'Parasol calls with that pair and is refused while the member is active.',
+  };
+}

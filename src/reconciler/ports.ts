@@ -1,5 +1,5 @@
 import type { CredentialState, HeldCredential } from '../domain/credential.ts';
-import type { Condition } from '../domain/condition.ts';
+import type { Condition, IntegrationMemory } from '../domain/condition.ts';
 import type { Drift } from '../domain/drift.ts';
 import type { Handoff, HandoffContent, HandoffKind } from '../domain/handoff.ts';
 import type {
@@ -197,13 +197,6 @@ export interface StoredStatus {
   drift: Drift[];
   plan: Plan;
   observedAt: string;
-}
-
-/** What was learned of a tenant's integration and outlives every run (rulings 3). */
-export interface IntegrationMemory {
-  type: Reference | null;
-  /** Times of distinct bursts of Umbrella's writes, oldest first, ISO 8601; at most 12. */
-  bursts: string[];
 }
 
 /** Everything that one reconcile starts from, read in one snapshot. */

@@ -1,0 +1,86 @@
+import { toMs } from './duration.ts';
+import type { ConfigurationFact, CustomerFact, WritesFact } from './observation.ts';
+import { expectedMembers, sameIdentifier, type TenantSpec } from './tenant.ts';
+
+/**
+ * Umbrella's own writes in ConnectWise: the one evidence that the integration works (domain.md §2, §3).
+ * A write counts by who made it; what a technician touched last says nothing of Umbrella (rulings 3).
+ */
+
+const MAX_BURSTS = 12;
+
+export interface Write {
+  at: string;
+  by: string;
+  configuration: string;
+}
+
+/** Writes by a member that this tenant's integration may write as, newest first. */
+export function expectedWrites(spec: TenantSpec, writes: WritesFact): Write[] {
+  const expected = expectedMembers(spec);
+  return allWrites(writes).filter((write) => expected.some((member) => sameIdentifier(member, write.by)));
+}
+
+/** Every dated write of the configurations that were read, newest first. */
+export function allWrites(writes: WritesFact): Write[] {
+  return writes.configurations
+    .flatMap(({ lastUpdated, updatedBy, name }) =>
+      lastUpdated && updatedBy ? [{ at: lastUpdated, by: updatedBy, configuration: name }] : [],
+    )
+    .sort((a, b) => b.at.localeCompare(a.at));
+}
+
+/**
+ * The times of distinct bursts of writes, oldest first. Umbrella refreshes all of a tenant's configurations
+ * in one sweep, so writes closer together than a tenth of `staleAfter` are one burst; an unchanged refresh
+ * may not move a date, so bursts are collected over many looks.
+ */
+export function learnBursts(spec: TenantSpec, known: string[], seen: Write[]): string[] {
+  const gap = toMs(spec.integration.staleAfter) / 10;
+  const times = [...known, ...seen.map((write) => write.at)]
+    .map((at) => Date.parse(at))
+    .sort((a, b) => a - b);
+  const bursts: number[] = [];
+  for (const time of times) {
+    const last = bursts.at(-1);
+    if (last !== undefined && time - last < gap) continue;
+    bursts.push(time);
+  }
+  return bursts.slice(-MAX_BURSTS).map((time) => new Date(time).toISOString());
+}
+
+/** The longest pause between bursts, in ms; null until three bursts prove that there is a cadence. */
+export function provedCadence(bursts: string[]): number | null {
+  if (bursts.length < 3) return null;
+  const times = bursts.map((at) => Date.parse(at));
+  return Math.max(...times.slice(1).map((time, index) => time - times[index]!));
+}
+
+/** One Umbrella customer and the configuration that it was matched to (rulings 5). */
+export interface MatchedCustomer {
+  customer: CustomerFact | null;
+  configuration: ConfigurationFact | null;
+}
+
+/**
+ * Customers are matched to configurations by equal names, without case, spacing or punctuation: an
+ * inference, since no API tells the mapping (domain.md §2). Configurations that match no customer follow.
+ */
+export function matchCustomers(customers: CustomerFact[], writes: WritesFact | undefined): MatchedCustomer[] {
+  const byName = new Map<string, ConfigurationFact>();
+  for (const configuration of writes?.configurations ?? []) {
+    for (const name of [configuration.company?.name, configuration.company?.identifier, configuration.name]) {
+      if (name && !byName.has(plainName(name))) byName.set(plainName(name), configuration);
+    }
+  }
+  const used = new Set<number>();
+  const matched = customers.map((customer) => {
+    const configuration = byName.get(plainName(customer.name)) ?? null;
+    if (configuration) used.add(configuration.id);
+    return { customer, configuration };
+  });
+  const rest = (writes?.type ? writes.configurations : []).filter(({ id }) => !used.has(id));
+  return [...matched, ...rest.map((configuration) => ({ customer: null, configuration }))];
+}
+
+const plainName = (name: string): string => name.toLowerCase().replaceAll(/[^\p{L}\p{N}]/gu, '');
