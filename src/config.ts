@@ -1,0 +1,179 @@
+import { z } from 'zod';
+import { parseDuration } from './domain/duration.ts';
+import { Secret } from './domain/secret.ts';
+import { parseKek } from './vault/index.ts';
+
+/** Everything that the environment says (design.md §8). Secrets print as `[secret]`. */
+export interface Config {
+  /** Null: the embedded server under `data`. */
+  databaseUrl: Secret | null;
+  data: string;
+  host: string;
+  port: number;
+  kek: Secret | null;
+  adminToken: Secret | null;
+  logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
+  /** Reconciles that one replica runs at once. */
+  concurrency: number;
+  /** The cap of rulings 12, over the whole fleet. */
+  repairsPerHour: number;
+  /** How long runs and events are kept. */
+  retentionMs: number;
+  /** How long a stop waits for running reconciles. */
+  drainMs: number;
+}
+
+export interface ConfigProblem {
+  variable: string;
+  /** What was read, safe to print: a secret is described, never told. */
+  read: string;
+  expected: string;
+}
+
+export type ConfigAnswer = { ok: true; config: Config } | { ok: false; problems: ConfigProblem[] };
+
+interface Variable<T> {
+  /** Messages say what is expected. */
+  schema: z.ZodType<T>;
+  secret: boolean;
+  fallback: T;
+}
+
+const plain = <T>(schema: z.ZodType<T>, fallback: T): Variable<T> => ({ schema, secret: false, fallback });
+
+const secret = (accepts: (text: string) => boolean, expected: string): Variable<Secret | null> => ({
+  schema: z
+    .string()
+    .refine(accepts, expected)
+    .transform((text) => new Secret(text)),
+  secret: true,
+  fallback: null,
+});
+
+const whole = (least: number, most: number) => {
+  const expected = `a whole number from ${least} to ${most}`;
+  return z
+    .string()
+    .regex(/^\d{1,9}$/, expected)
+    .transform(Number)
+    .refine((number) => number >= least && number <= most, expected);
+};
+
+const duration = (least: number) =>
+  z
+    .string()
+    .transform((text) => parseDuration(text) ?? -1)
+    .refine((ms) => ms >= least, 'a duration such as 30d, 36h, 15m or 20s');
+
+const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+const DAY = 86_400_000;
+
+const isPostgresUrl = (text: string): boolean =>
+  URL.canParse(text) && ['postgres:', 'postgresql:'].includes(new URL(text).protocol);
+
+const VARIABLES = {
+  DATABASE_URL: secret(isPostgresUrl, 'an address such as postgres://user:password@host:5432/parasol'),
+  PARASOL_DATA: plain(z.string(), '.parasol'),
+  PARASOL_HOST: plain(
+    z.string().regex(/^[A-Za-z0-9.:_-]{1,253}$/, 'a host name or address such as 127.0.0.1'),
+    '127.0.0.1',
+  ),
+  PARASOL_PORT: plain(whole(0, 65_535), 8080),
+  PARASOL_KEK: secret(
+    (text) => parseKek(text).ok,
+    '32 random bytes as base64, base64url or 64 hex digits (openssl rand -base64 32)',
+  ),
+  PARASOL_ADMIN_TOKEN: secret(
+    (text) => /^[A-Za-z0-9._~+/-]{24,256}=*$/.test(text),
+    '24 to 256 letters, digits or . _ ~ + / - (openssl rand -hex 32)',
+  ),
+  PARASOL_LOG_LEVEL: plain(z.enum(LEVELS, `one of ${LEVELS.join(', ')}`), 'info'),
+  PARASOL_CONCURRENCY: plain(whole(1, 1_000), 32),
+  PARASOL_REPAIRS_PER_HOUR: plain(whole(0, 1_000_000), 60),
+  PARASOL_RETENTION: plain(duration(1), 30 * DAY),
+  PARASOL_DRAIN: plain(duration(0), 20_000),
+};
+
+/**
+ * The configuration, or everything that is wrong with it at once.
+ * Each variable may also come from a file: `PARASOL_KEK_FILE=/run/secrets/kek`, read by `readFile`.
+ */
+export function readConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  readFile: (path: string) => string,
+): ConfigAnswer {
+  const problems: ConfigProblem[] = [];
+
+  const read = <T>(name: string, { schema, secret, fallback }: Variable<T>): T => {
+    const found = find(env, readFile, name);
+    if (found === null) return fallback;
+    if ('problem' in found) {
+      problems.push(found.problem);
+      return fallback;
+    }
+    const { variable, text } = found;
+    const parsed = schema.safeParse(text);
+    if (parsed.success) return parsed.data;
+    const shown = secret ? `${text.length} characters (a secret, not shown)` : JSON.stringify(text);
+    problems.push({ variable, read: shown, expected: parsed.error.issues[0]?.message ?? 'something else' });
+    return fallback;
+  };
+
+  const config: Config = {
+    databaseUrl: read('DATABASE_URL', VARIABLES.DATABASE_URL),
+    data: read('PARASOL_DATA', VARIABLES.PARASOL_DATA),
+    host: read('PARASOL_HOST', VARIABLES.PARASOL_HOST),
+    port: read('PARASOL_PORT', VARIABLES.PARASOL_PORT),
+    kek: read('PARASOL_KEK', VARIABLES.PARASOL_KEK),
+    adminToken: read('PARASOL_ADMIN_TOKEN', VARIABLES.PARASOL_ADMIN_TOKEN),
+    logLevel: read('PARASOL_LOG_LEVEL', VARIABLES.PARASOL_LOG_LEVEL),
+    concurrency: read('PARASOL_CONCURRENCY', VARIABLES.PARASOL_CONCURRENCY),
+    repairsPerHour: read('PARASOL_REPAIRS_PER_HOUR', VARIABLES.PARASOL_REPAIRS_PER_HOUR),
+    retentionMs: read('PARASOL_RETENTION', VARIABLES.PARASOL_RETENTION),
+    drainMs: read('PARASOL_DRAIN', VARIABLES.PARASOL_DRAIN),
+  };
+  return problems.length === 0 ? { ok: true, config } : { ok: false, problems };
+}
+
+/** One line a problem, for the person who starts the service. */
+export function describeProblems(problems: ConfigProblem[]): string {
+  return problems.map((it) => `${it.variable}: read ${it.read}; expected ${it.expected}`).join('\n');
+}
+
+type Found = { variable: string; text: string } | { problem: ConfigProblem } | null;
+
+/**
+ * The variable's text, from itself or from its file. Set but empty is a mistake, never an absence: a secret
+ * that a deployment failed to fill in must not quietly start an embedded database beside the real one.
+ */
+function find(
+  env: Readonly<Record<string, string | undefined>>,
+  readFile: (path: string) => string,
+  name: string,
+): Found {
+  const own = env[name];
+  const variable = `${name}_FILE`;
+  const path = env[variable];
+  const wrong = (variable: string, read: string, expected: string): Found => ({
+    problem: { variable, read, expected },
+  });
+  if (own !== undefined && path !== undefined) {
+    return wrong(name, `${name} and ${variable}`, 'only one of the two');
+  }
+  if (own !== undefined) {
+    return own.trim() === ''
+      ? wrong(name, 'nothing', 'a value, or no such variable')
+      : { variable: name, text: own.trim() };
+  }
+  if (path === undefined) return null;
+  let text: string;
+  try {
+    text = readFile(path).trim();
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code ?? 'unreadable';
+    return wrong(variable, `${JSON.stringify(path)} (${why})`, 'the path of a file that can be read');
+  }
+  return text === ''
+    ? wrong(variable, `${JSON.stringify(path)} (empty)`, 'a file that holds the value')
+    : { variable, text };
+}

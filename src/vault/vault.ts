@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto';
+import { compactDecrypt, CompactEncrypt, decodeProtectedHeader } from 'jose';
+import { Secret, type KeyPair } from '../domain/secret.ts';
+import type { SealedFor, Vault } from '../reconciler/ports.ts';
+import { VaultError } from './error.ts';
+import type { Kek } from './kek.ts';
+
+const ALG = 'A256GCMKW';
+const ENC = 'A256GCM';
+
+/** What the pair is bound to, in the protected header: authenticated, hence impossible to change unseen. */
+const headerOf = (bound: SealedFor) => ({
+  tenant: bound.tenantId,
+  credential: bound.credentialId,
+  purpose: bound.purpose,
+  origin: bound.origin,
+});
+
+const describe = (bound: SealedFor): string =>
+  `The ${bound.purpose} credential ${bound.credentialId} of ${bound.tenantId}`;
+
+/**
+ * Seals pairs as JWE compact (a fresh content key each, wrapped with the key-encryption key), bound to the
+ * tenant, credential, purpose and origin that they are for.
+ */
+export function createVault(kek: Kek): Vault {
+  return {
+    async seal(pair, bound) {
+      const plaintext = JSON.stringify([pair.publicHalf, pair.privateHalf.reveal()]);
+      return await new CompactEncrypt(new TextEncoder().encode(plaintext))
+        .setProtectedHeader({ alg: ALG, enc: ENC, kid: kek.id, ...headerOf(bound) })
+        .encrypt(kek.key);
+    },
+
+    async open(sealed, bound) {
+      const kid = kidOf(sealed);
+      if (kid === null) throw new VaultError('damaged', `${describe(bound)} is not sealed text.`);
+      if (kid !== kek.id) {
+        throw new VaultError(
+          'wrong-key',
+          `${describe(bound)} was sealed under the key ${kid}, and this is the key ${kek.id}.`,
+        );
+      }
+      const { plaintext, protectedHeader } = await decrypt(sealed, kek, bound);
+      for (const [name, wanted] of Object.entries(headerOf(bound))) {
+        if (protectedHeader[name] !== wanted) {
+          throw new VaultError('bound-elsewhere', `${describe(bound)} was sealed for another ${name}.`);
+        }
+      }
+      return pairOf(plaintext, bound);
+    },
+
+    fingerprint,
+  };
+}
+
+/** The first 16 hex digits of SHA-256 over both halves; NUL between them cannot occur in a key. */
+function fingerprint(pair: KeyPair): string {
+  return createHash('sha256')
+    .update(`${pair.publicHalf}\0${pair.privateHalf.reveal()}`)
+    .digest('hex')
+    .slice(0, 16);
+}
+
+function kidOf(sealed: string): string | null {
+  try {
+    return decodeProtectedHeader(sealed).kid ?? null;
+  } catch {
+    return null;
+  }
+}
+
+async function decrypt(sealed: string, kek: Kek, bound: SealedFor) {
+  try {
+    return await compactDecrypt(sealed, kek.key, {
+      keyManagementAlgorithms: [ALG],
+      contentEncryptionAlgorithms: [ENC],
+    });
+  } catch {
+    throw new VaultError('damaged', `${describe(bound)} was changed since it was sealed.`);
+  }
+}
+
+function pairOf(plaintext: Uint8Array, bound: SealedFor): KeyPair {
+  const halves: unknown = JSON.parse(new TextDecoder().decode(plaintext));
+  if (!Array.isArray(halves) || typeof halves[0] !== 'string' || typeof halves[1] !== 'string') {
+    throw new VaultError('damaged', `${describe(bound)} does not hold a pair.`);
+  }
+  return { publicHalf: halves[0], privateHalf: new Secret(halves[1]) };
+}
