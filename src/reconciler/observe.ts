@@ -1,0 +1,346 @@
+import type { IntegrationMemory } from '../domain/condition.ts';
+import { findMember, rolesNamed } from '../domain/drift.ts';
+import { expectedWrites, learnBursts } from '../domain/evidence.ts';
+import type {
+  Facts,
+  KeyProof,
+  LevelRow,
+  Listed,
+  ManagementFact,
+  MemberFact,
+  Observation,
+  Reading,
+  RoleFact,
+  SiteFact,
+  WritesFact,
+} from '../domain/observation.ts';
+import { failed, ok, saysNothing, type Outcome } from '../domain/outcome.ts';
+import type { KeyPair } from '../domain/secret.ts';
+import {
+  expectedMembers,
+  sameIdentifier,
+  type Level,
+  type Right,
+  type TenantSpec,
+} from '../domain/tenant.ts';
+import type { CallContext, Clock, ConnectWise, ConnectWiseReads, Umbrella, Vendors } from './ports.ts';
+
+/**
+ * The rights that Parasol's own ConnectWise key needs (rulings 28). `add` and `edit` are for repairs; a row
+ * that ConnectWise does not show under this name is not called missing, since names vary (domain.md §6).
+ */
+export const MANAGEMENT_RIGHTS: Readonly<Record<string, readonly Right[]>> = {
+  'System/Security Roles': ['add', 'inquire'],
+  'System/Members': ['add', 'edit', 'inquire'],
+  'System/My Company': ['inquire'],
+  'System/Table Setup': ['inquire'],
+  'Companies/Configurations': ['inquire'],
+  'Companies/Company Maintenance': ['inquire'],
+};
+
+/** More configurations than this are not read in one look; coverage then says that it is incomplete. */
+const MAX_CONFIGURATIONS = 5_000;
+/** How many of the newest configurations are searched for our members' writes before a type is known. */
+const NEWEST = 200;
+
+/** A pair that may be called with, and the credential that it is. */
+export interface HeldKey {
+  credentialId: string;
+  fingerprint: string;
+  pair: KeyPair;
+}
+
+export interface Keys {
+  management: HeldKey | null;
+  integration: HeldKey | null;
+  umbrellaApi: HeldKey | null;
+  umbrellaKeyAdmin: HeldKey | null;
+  /** Pairs that are proved but not in use. */
+  candidates: HeldKey[];
+}
+
+export interface ObserveInput {
+  spec: TenantSpec;
+  keys: Keys;
+  known: Facts;
+  memory: IntegrationMemory;
+  vendors: Vendors;
+  context: CallContext;
+  clock: Clock;
+}
+
+/** Reads both vendors at once; what one cannot answer leaves the other's facts standing. */
+export async function observe(
+  input: ObserveInput,
+): Promise<{ observation: Observation; memory: IntegrationMemory }> {
+  const at = input.clock.now().toISOString();
+  const [connectwise, umbrella] = await Promise.all([
+    observeConnectWise(input, input.vendors.connectwise(input.spec)),
+    observeUmbrella(input, input.vendors.umbrella(input.spec)),
+  ]);
+  const observation: Observation = { at, ...connectwise.readings, ...umbrella };
+  return { observation, memory: connectwise.memory };
+}
+
+/** Turns an outcome into a reading: its value, when it was seen, and with what. */
+function reader(clock: Clock) {
+  return <T>(outcome: Outcome<T>, source: string): Reading<T> => {
+    const at = clock.now().toISOString();
+    return outcome.ok
+      ? { ok: true, value: outcome.value, at, source }
+      : { ok: false, failure: outcome.failure, at, source };
+  };
+}
+
+const MANAGEMENT = 'management key';
+
+async function observeConnectWise(
+  input: ObserveInput,
+  connectwise: ConnectWise,
+): Promise<{ readings: Omit<Observation, 'at'>; memory: IntegrationMemory }> {
+  const { spec, keys, context, clock, memory } = input;
+  const reading = reader(clock);
+  const management = keys.management ? connectwise.reads(keys.management.pair, context) : null;
+
+  const security = management ? await management.mySecurity() : null;
+  const site = await observeSite(input, connectwise, security);
+  const siteAnswers = site?.ok === true && site.value.state === 'answers';
+  const proofs = {
+    integration: keys.integration ? proveKey(connectwise, keys.integration, context, siteAnswers) : null,
+    candidates: keys.candidates.map((key) => proveKey(connectwise, key, context, siteAnswers)),
+  };
+
+  const readings: Omit<Observation, 'at'> = { candidates: {} };
+  if (site) readings.site = site;
+  let learned = memory;
+  if (management && security) {
+    readings.management = reading(judgeManagement(security, siteAnswers), MANAGEMENT);
+    if (security.ok) {
+      const own = security.value.member;
+      const [settings, writes] = await Promise.all([
+        observeSettings(spec, management, own),
+        observeWrites(spec, management, memory),
+      ]);
+      readings.members = reading(settings.members, MANAGEMENT);
+      if (settings.roles) readings.roles = reading(settings.roles, MANAGEMENT);
+      if (settings.roleLevels) readings.roleLevels = reading(settings.roleLevels, MANAGEMENT);
+      readings.writes = reading(writes, MANAGEMENT);
+      if (writes.ok) learned = learn(spec, memory, writes.value);
+    }
+  }
+  if (proofs.integration) readings.integrationKey = reading(await proofs.integration, 'integration key');
+  for (const [index, key] of keys.candidates.entries()) {
+    const proof = await proofs.candidates[index]!;
+    readings.candidates[key.credentialId] = reading(proof, 'candidate key');
+  }
+  return { readings, memory: learned };
+}
+
+/**
+ * Whether the site is ConnectWise with this company. Any understood answer to the management key shows it;
+ * else a second, independent call without credentials decides (domain.md §4). Undefined: nothing new.
+ */
+async function observeSite(
+  { context, clock, known }: ObserveInput,
+  connectwise: ConnectWise,
+  security: Outcome<unknown> | null,
+): Promise<Reading<SiteFact> | undefined> {
+  const reading = reader(clock);
+  const earlier = known.site?.value;
+  if (security?.ok && earlier?.state === 'answers') return reading(ok(earlier), MANAGEMENT);
+  if (security && !security.ok && security.failure.kind === 'RateLimited') return undefined;
+  const info = await connectwise.companyInfo(context);
+  const source = 'companyinfo';
+  if (info.ok) {
+    return reading<SiteFact>(
+      ok(info.value ? { state: 'answers', ...info.value } : { state: 'company-unknown' }),
+      source,
+    );
+  }
+  if (info.failure.kind === 'Unavailable' && info.failure.why === 'not-json') {
+    return reading<SiteFact>(ok({ state: 'not-connectwise', detail: info.failure.detail }), source);
+  }
+  return reading<SiteFact>(info, source);
+}
+
+/** A refusal counts only beside an answer of the site that shows that it was the key (domain.md §4). */
+function judgeManagement(
+  security: Outcome<{ member: string | null; levels: LevelRow[] }>,
+  siteAnswers: boolean,
+): Outcome<ManagementFact> {
+  if (security.ok) {
+    const { member, levels } = security.value;
+    return ok({ authenticates: true, member, missing: missingRights(levels) });
+  }
+  if (security.failure.kind === 'Unauthorized' && siteAnswers) return ok({ authenticates: false });
+  return security;
+}
+
+function missingRights(rows: LevelRow[]): string[] {
+  const allows = (level: Level) => level === 'All';
+  return Object.entries(MANAGEMENT_RIGHTS).flatMap(([name, rights]) => {
+    const row = rows.find((candidate) => candidate.function.toLowerCase() === name.toLowerCase());
+    return row ? rights.filter((right) => !allows(row[right])).map((right) => `${name} ${right}`) : [];
+  });
+}
+
+interface Settings {
+  members: Outcome<Listed<MemberFact>>;
+  roles?: Outcome<Listed<RoleFact>>;
+  roleLevels?: Outcome<{ roleId: number; rows: LevelRow[]; source: 'settings' }>;
+}
+
+/** Members first: the management key's own row is the control of both lists (rulings 1). */
+async function observeSettings(
+  spec: TenantSpec,
+  reads: ConnectWiseReads,
+  own: string | null,
+): Promise<Settings> {
+  const members = await reads.membersByIdentifier([...expectedMembers(spec), ...(own ? [own] : [])]);
+  const control = members.ok && own ? findMember(members.value, own) : null;
+  const settings: Settings = {
+    members: members.ok ? ok({ items: members.value, controlSeen: control !== null }) : members,
+  };
+  const controlRole = control?.role?.id;
+  const roles = await reads.roles(spec.connectwise.role.name, controlRole === undefined ? [] : [controlRole]);
+  if (!roles.ok) return { ...settings, roles };
+  settings.roles = ok({
+    items: roles.value,
+    controlSeen: controlRole !== undefined && roles.value.some(({ id }) => id === controlRole),
+  });
+  const active = rolesNamed(spec, roles.value).filter(({ inactive }) => !inactive);
+  if (active.length !== 1) return settings;
+  const roleId = active[0]!.id;
+  const rows = await reads.roleLevels(roleId);
+  settings.roleLevels = rows.ok ? ok({ roleId, rows: rows.value, source: 'settings' }) : rows;
+  return settings;
+}
+
+/** Calls with a pair to see what it is: whose, with which levels and allow list (rulings 16). */
+async function proveKey(
+  connectwise: ConnectWise,
+  key: HeldKey,
+  context: CallContext,
+  siteAnswers: boolean,
+): Promise<Outcome<KeyProof>> {
+  const reads = connectwise.reads(key.pair, context);
+  const { credentialId, fingerprint } = key;
+  const security = await reads.mySecurity();
+  if (!security.ok) {
+    return security.failure.kind === 'Unauthorized' && siteAnswers
+      ? ok({ authenticates: false, credentialId, fingerprint })
+      : security;
+  }
+  const allowList = await reads.tableSetup();
+  if (!allowList.ok && saysNothing(allowList.failure)) return allowList;
+  return ok({
+    authenticates: true,
+    credentialId,
+    fingerprint,
+    ...security.value,
+    allowList: allowList.ok ? allowList.value : null,
+  });
+}
+
+/**
+ * The configurations of the type that Umbrella writes. Without a known type the newest are searched for
+ * writes by our members, then a type whose name speaks of Umbrella (rulings 3).
+ */
+async function observeWrites(
+  spec: TenantSpec,
+  reads: ConnectWiseReads,
+  memory: IntegrationMemory,
+): Promise<Outcome<WritesFact>> {
+  const { configurationType } = spec.integration;
+  if (configurationType !== '*') {
+    const types = await reads.configurationTypes(configurationType);
+    if (!types.ok) return types;
+    const type = types.value.find(({ name }) => sameIdentifier(name, configurationType));
+    return type ? ofType(reads, type) : ok({ type: null, configurations: [], complete: true });
+  }
+  if (memory.type) return ofType(reads, memory.type);
+
+  const newest = await reads.configurations({ typeId: null, limit: NEWEST });
+  if (!newest.ok) return newest;
+  const unfiltered: WritesFact = {
+    type: null,
+    configurations: newest.value.rows,
+    complete: newest.value.complete,
+  };
+  const mine = newest.value.rows.find(
+    ({ id, typeId }) =>
+      typeId !== null &&
+      expectedWrites(spec, {
+        ...unfiltered,
+        configurations: newest.value.rows.filter((row) => row.id === id),
+      }).length > 0,
+  );
+  const types = await reads.configurationTypes('Umbrella');
+  if (!types.ok) return mine ? types : ok(unfiltered);
+  const candidates = mine
+    ? [types.value.find(({ id }) => id === mine.typeId) ?? { id: mine.typeId!, name: `type ${mine.typeId}` }]
+    : types.value;
+  for (const type of candidates) {
+    const writes = await ofType(reads, type);
+    if (!writes.ok) return writes;
+    if (expectedWrites(spec, writes.value).length > 0) return writes;
+  }
+  return ok(unfiltered);
+}
+
+async function ofType(
+  reads: ConnectWiseReads,
+  type: { id: number; name: string },
+): Promise<Outcome<WritesFact>> {
+  const found = await reads.configurations({ typeId: type.id, limit: MAX_CONFIGURATIONS });
+  if (!found.ok) return found;
+  return ok({ type, configurations: found.value.rows, complete: found.value.complete });
+}
+
+function learn(spec: TenantSpec, memory: IntegrationMemory, writes: WritesFact): IntegrationMemory {
+  return {
+    type: writes.type ?? memory.type,
+    bursts: learnBursts(spec, memory.bursts, expectedWrites(spec, writes)),
+  };
+}
+
+async function observeUmbrella(
+  { keys, context, clock }: ObserveInput,
+  umbrella: Umbrella,
+): Promise<Pick<Observation, 'umbrellaAccess' | 'umbrellaKeyAdmin' | 'umbrellaKey' | 'customers'>> {
+  const reading = reader(clock);
+  const readings: Pick<Observation, 'umbrellaAccess' | 'umbrellaKeyAdmin' | 'umbrellaKey' | 'customers'> = {};
+  const accepts = async (key: KeyPair) => {
+    const token = await umbrella.authenticate(key, context);
+    if (token.ok) return ok({ accepted: true });
+    return token.failure.kind === 'Unauthorized' ? ok({ accepted: false }) : failed(token.failure);
+  };
+  const api = async () => {
+    if (!keys.umbrellaApi) return;
+    const access = await accepts(keys.umbrellaApi.pair);
+    readings.umbrellaAccess = reading(access, 'Umbrella key');
+    if (access.ok && access.value.accepted) {
+      readings.customers = reading(await umbrella.customers(keys.umbrellaApi.pair, context), 'Umbrella key');
+    }
+  };
+  const admin = async () => {
+    if (!keys.umbrellaKeyAdmin) return;
+    const access = await accepts(keys.umbrellaKeyAdmin.pair);
+    readings.umbrellaKeyAdmin = reading(access, 'KeyAdmin key');
+    if (!access.ok || !access.value.accepted) return;
+    const listed = await umbrella.apiKeys(keys.umbrellaKeyAdmin.pair, context);
+    const inUse = keys.umbrellaApi?.pair.publicHalf;
+    readings.umbrellaKey = reading(
+      listed.ok ? ok(withoutClientId(listed.value.find(({ clientId }) => clientId === inUse))) : listed,
+      'KeyAdmin key',
+    );
+  };
+  await Promise.all([api(), admin()]);
+  return readings;
+}
+
+function withoutClientId<T extends { clientId: string }>(key: T | undefined): Omit<T, 'clientId'> | null {
+  if (!key) return null;
+  const { clientId: _, ...shown } = key;
+  return shown;
+}
