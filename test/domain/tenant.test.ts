@@ -108,7 +108,7 @@ it('a secret prints nowhere', () => {
   fc.assert(
     fc.property(fc.string({ minLength: 12, maxLength: 60 }), (value) => {
       const secret = new Secret(value);
-      const shown = [["x", secret].join(), JSON.stringify({ secret }), inspect({ secret }), String(secret)];
+      const shown = [['x', secret].join(), JSON.stringify({ secret }), inspect({ secret }), String(secret)];
       return secret.reveal() === value && shown.every((text) => text.includes('[secret]'));
     }),
   );
