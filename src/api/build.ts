@@ -1,0 +1,126 @@
+import { randomUUID } from 'node:crypto';
+import helmet from '@fastify/helmet';
+import rateLimit from '@fastify/rate-limit';
+import underPressure from '@fastify/under-pressure';
+import fastify, { LogController, type FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
+import type { Commands } from '../reconciler/commands.ts';
+import { guard, type Authenticate } from './auth.ts';
+import { apiLogger } from './log.ts';
+import { describeApi } from './openapi.ts';
+import { handleError, Problem, send } from './problem.ts';
+import { handoffRoutes } from './routes/handoffs.ts';
+import { serviceRoutes, type Readiness } from './routes/service.ts';
+import { tenantRoutes } from './routes/tenants.ts';
+import type { Api } from './types.ts';
+import { validateWithZod } from './validation.ts';
+
+export interface ApiDeps {
+  commands: Commands;
+  authenticate: Authenticate;
+  readiness: Readiness;
+  metrics: Registry;
+  log: Logger;
+  version: string;
+  /** Names a request in its answer and in the log. Default: a random UUID. */
+  requestId?: () => string;
+  limits?: Partial<ApiLimits>;
+}
+
+export interface ApiLimits {
+  /** Of one token. */
+  requestsPerMinute: number;
+  /** How late the event loop may be before calls are turned away; 0: never. */
+  eventLoopDelayMs: number;
+  bodyBytes: number;
+}
+
+const DEFAULT_LIMITS: ApiLimits = {
+  requestsPerMinute: 1_200,
+  eventLoopDelayMs: 1_000,
+  bodyBytes: 1024 * 1024,
+};
+
+/**
+ * The HTTP API over the commands. Builds and does not listen: `await api.listen({ host, port })`, or
+ * `await api.inject(…)` in tests.
+ */
+export function buildApi(deps: ApiDeps): FastifyInstance {
+  const limits = { ...DEFAULT_LIMITS, ...deps.limits };
+  const app = fastify({
+    loggerInstance: apiLogger(deps.log),
+    // Its lines quote addresses with their queries; `logRequests` below has lines of our own.
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request' }),
+    genReqId: deps.requestId ?? (() => randomUUID()),
+    requestIdHeader: false,
+    bodyLimit: limits.bodyBytes,
+    requestTimeout: 30_000,
+    forceCloseConnections: 'idle',
+    frameworkErrors: (error, request, reply) => void handleError(error, request, reply),
+  });
+  app.setErrorHandler(handleError);
+  app.setNotFoundHandler((_, reply) => send(reply, Problem.notFound('There is nothing at this address.')));
+  // What is not JSON is answered with 415, not read as text.
+  app.removeContentTypeParser('text/plain');
+  validateWithZod(app);
+
+  logRequests(app);
+  protect(app, limits);
+  guard(app, deps.authenticate);
+  limitRate(app, limits);
+  describeApi(app, deps.version);
+
+  void app.register(async (scope) => {
+    const api = scope as unknown as Api;
+    serviceRoutes(api, deps);
+    tenantRoutes(api, deps.commands);
+    handoffRoutes(api, deps.commands);
+  });
+  return app;
+}
+
+function logRequests(app: FastifyInstance): void {
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id).header('cache-control', 'no-store');
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const { permission, url: route } = request.routeOptions.config;
+    // Probes come every few seconds and say nothing as long as they succeed.
+    const level = permission === 'public' && reply.statusCode < 400 ? 'debug' : 'info';
+    request.log[level](
+      {
+        method: request.method,
+        route: route ?? null,
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime),
+        by: request.identity?.name ?? null,
+      },
+      'answered',
+    );
+  });
+}
+
+function protect(app: FastifyInstance, limits: ApiLimits): void {
+  // Loopback and many an inner network speak plain HTTP: browsers must not be told to upgrade.
+  void app.register(helmet, { contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } });
+  void app.register(underPressure, {
+    maxEventLoopDelay: limits.eventLoopDelayMs,
+    // A busy process is alive: a probe that failed now would have it killed in the middle of its work.
+    pressureHandler: async (request) => {
+      if (request.routeOptions.config.permission !== 'public') {
+        throw Problem.unavailable('Too busy to answer in time.');
+      }
+    },
+  });
+}
+
+function limitRate(app: FastifyInstance, limits: ApiLimits): void {
+  void app.register(rateLimit, {
+    max: limits.requestsPerMinute,
+    timeWindow: 60_000,
+    // Runs after the door, so that only identities are counted.
+    keyGenerator: (request) => request.identity?.name ?? request.ip,
+    errorResponseBuilder: () => Problem.tooMany(),
+  });
+}

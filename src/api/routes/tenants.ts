@@ -1,0 +1,346 @@
+import { z } from 'zod';
+import { Secret, type KeyPair } from '../../domain/secret.ts';
+import { tenantInputSchema, type Purpose } from '../../domain/tenant.ts';
+import type { Commands } from '../../reconciler/commands.ts';
+import { Problem, refuse, send } from '../problem.ts';
+import type { Api } from '../types.ts';
+import {
+  answers,
+  applyChange,
+  atTenant,
+  backwardPage,
+  customerView,
+  eventPage,
+  forwardPage,
+  ifMatch,
+  planView,
+  runPage,
+  statusView,
+  tenantBody,
+  tenantPage,
+  tenantView,
+  triggered,
+} from '../views.ts';
+
+const tags = ['tenants'];
+const etag = (generation: number): string => `"${generation}"`;
+
+/** `*` and no header at all ask for nothing; the schema has refused everything but `"<generation>"`. */
+const generationOf = (header: string | undefined): number | null =>
+  header === undefined || header === '*' ? null : Number(header.slice(1, -1));
+
+/** Tenants: what they should be, how they are, and what happened to them. */
+export function tenantRoutes(app: Api, commands: Commands): void {
+  app.get(
+    '/tenants',
+    {
+      config: { permission: 'tenants:read' },
+      schema: {
+        tags,
+        operationId: 'listTenants',
+        summary: 'Tenants by id, and whether they are ready',
+        querystring: forwardPage,
+        response: answers({ 200: tenantPage }),
+      },
+    },
+    ({ query }) => commands.tenants({ after: query.after ?? null, limit: query.limit }),
+  );
+
+  app.post(
+    '/tenants',
+    {
+      config: { permission: 'tenants:write' },
+      schema: {
+        tags,
+        operationId: 'createTenant',
+        summary: 'Make a tenant',
+        body: tenantBody,
+        response: answers({ 201: tenantView }),
+      },
+    },
+    async ({ body }, reply) => {
+      const answer = await commands.createTenant(body);
+      if (!answer.ok) return refuse(reply, answer.refusal);
+      return reply
+        .code(201)
+        .header('location', `/tenants/${answer.value.id}`)
+        .header('etag', etag(answer.value.generation))
+        .send(answer.value);
+    },
+  );
+
+  app.get(
+    '/tenants/:id',
+    {
+      config: { permission: 'tenants:read' },
+      schema: {
+        tags,
+        operationId: 'getTenant',
+        summary: 'The spec; its ETag is the generation',
+        params: atTenant,
+        response: answers({ 200: tenantView }),
+      },
+    },
+    async ({ params }, reply) => {
+      const answer = await commands.tenant(params.id);
+      if (!answer.ok) return refuse(reply, answer.refusal);
+      return reply.header('etag', etag(answer.value.generation)).send(answer.value);
+    },
+  );
+
+  app.put(
+    '/tenants/:id',
+    {
+      config: { permission: 'tenants:write' },
+      schema: {
+        tags,
+        operationId: 'replaceTenant',
+        summary: 'Replace the spec',
+        description: 'What is not given falls back to its default. Keys that are already held stay held.',
+        params: atTenant,
+        headers: ifMatch,
+        body: tenantBody,
+        response: answers({ 200: tenantView }),
+      },
+    },
+    async ({ params, headers, body }, reply) => {
+      if (body.id !== params.id) {
+        return send(
+          reply,
+          Problem.invalid([{ path: 'id', message: 'must be the id of the address: a tenant keeps its id' }]),
+        );
+      }
+      const answer = await commands.replaceTenant(body, generationOf(headers['if-match']));
+      if (!answer.ok) return refuse(reply, answer.refusal);
+      return reply.header('etag', etag(answer.value.generation)).send(answer.value);
+    },
+  );
+
+  app.delete(
+    '/tenants/:id',
+    {
+      config: { permission: 'tenants:write' },
+      schema: {
+        tags,
+        operationId: 'deleteTenant',
+        summary: 'Remove a tenant, as its onDelete says',
+        description: 'It is gone once it was observed a last time.',
+        params: atTenant,
+        headers: ifMatch,
+        response: answers({ 202: triggered }),
+      },
+    },
+    async ({ params, headers }, reply) => {
+      const answer = await commands.deleteTenant(params.id, generationOf(headers['if-match']));
+      if (!answer.ok) return refuse(reply, answer.refusal);
+      return reply.code(202).send(answer.value);
+    },
+  );
+
+  // A fleet is larger than one tenant: 10,000 of them fit.
+  const FLEET_BYTES = 32 * 1024 * 1024;
+  app.post(
+    '/fleet/apply',
+    {
+      config: { permission: 'tenants:write' },
+      bodyLimit: FLEET_BYTES,
+      schema: {
+        tags: ['fleet'],
+        operationId: 'applyFleet',
+        summary: 'Make or replace many tenants: all of them or none',
+        body: z.strictObject({
+          tenants: z.array(tenantInputSchema).min(1).max(10_000),
+          dryRun: z.boolean().default(false).describe('Checks and tells, changes nothing.'),
+        }),
+        response: answers({ 200: z.object({ dryRun: z.boolean(), changes: z.array(applyChange) }) }),
+      },
+    },
+    async ({ body }, reply) => {
+      const { tenants, dryRun } = body;
+      const answer = await commands.apply(tenants, { dryRun });
+      if (!answer.ok) return refuse(reply, answer.refusal);
+      return reply.send({ dryRun, changes: answer.value });
+    },
+  );
+
+  app.get(
+    '/tenants/:id/status',
+    {
+      config: { permission: 'tenants:read' },
+      schema: {
+        tags,
+        operationId: 'getStatus',
+        summary: 'How the tenant is: conditions, drift, keys, evidence',
+        params: atTenant,
+        response: answers({ 200: statusView }),
+      },
+    },
+    async ({ params }, reply) => {
+      const answer = await commands.status(params.id);
+      return answer.ok ? reply.send(answer.value) : refuse(reply, answer.refusal);
+    },
+  );
+
+  app.get(
+    '/tenants/:id/plan',
+    {
+      config: { permission: 'tenants:read' },
+      schema: {
+        tags,
+        operationId: 'getPlan',
+        summary: 'What mode repair would do next',
+        params: atTenant,
+        response: answers({ 200: planView }),
+      },
+    },
+    async ({ params }, reply) => {
+      const answer = await commands.plan(params.id);
+      return answer.ok ? reply.send(answer.value) : refuse(reply, answer.refusal);
+    },
+  );
+
+  app.get(
+    '/tenants/:id/customers',
+    {
+      config: { permission: 'tenants:read' },
+      schema: {
+        tags,
+        operationId: 'listCustomers',
+        summary: 'Which customer syncs and which does not',
+        params: atTenant,
+        response: answers({ 200: z.object({ items: z.array(customerView) }) }),
+      },
+    },
+    async ({ params }, reply) => {
+      const answer = await commands.customers(params.id);
+      return answer.ok ? reply.send({ items: answer.value }) : refuse(reply, answer.refusal);
+    },
+  );
+
+  app.post(
+    '/tenants/:id/reconcile',
+    {
+      config: { permission: 'tenants:reconcile' },
+      schema: {
+        tags,
+        operationId: 'reconcileTenant',
+        summary: 'Reconcile now',
+        params: atTenant,
+        body: z
+          .strictObject({ reason: z.string().trim().min(1).max(200).optional() })
+          .nullish()
+          .describe('Why, for the run’s record.'),
+        response: answers({ 202: triggered }),
+      },
+    },
+    async ({ params, body }, reply) => {
+      const answer = await commands.reconcile(params.id, body?.reason ?? 'manual');
+      if (!answer.ok) return refuse(reply, answer.refusal);
+      return reply.code(202).send(answer.value);
+    },
+  );
+
+  app.get(
+    '/tenants/:id/events',
+    {
+      config: { permission: 'tenants:read' },
+      schema: {
+        tags,
+        operationId: 'listEvents',
+        summary: 'What happened, newest first',
+        params: atTenant,
+        querystring: backwardPage,
+        response: answers({ 200: eventPage }),
+      },
+    },
+    async ({ params, query }, reply) => {
+      const answer = await commands.events(params.id, { before: query.before ?? null, limit: query.limit });
+      return answer.ok ? reply.send(answer.value) : refuse(reply, answer.refusal);
+    },
+  );
+
+  app.get(
+    '/tenants/:id/runs',
+    {
+      config: { permission: 'tenants:read' },
+      schema: {
+        tags,
+        operationId: 'listRuns',
+        summary: 'Reconciles, newest first',
+        params: atTenant,
+        querystring: backwardPage,
+        response: answers({ 200: runPage }),
+      },
+    },
+    async ({ params, query }, reply) => {
+      const answer = await commands.runs(params.id, { before: query.before ?? null, limit: query.limit });
+      return answer.ok ? reply.send(answer.value) : refuse(reply, answer.refusal);
+    },
+  );
+
+  credentialRoutes(app, commands);
+}
+
+// Pasted keys bring a line break along; no key has white space around it.
+const half = z.string().trim().min(1).max(4096);
+
+/** ConnectWise and Umbrella name the halves of a pair differently, and so does each route. */
+const CREDENTIALS = {
+  management: pairBody({ publicKey: half, privateKey: half }, (it) => ({
+    pair: { publicHalf: it.publicKey, privateHalf: new Secret(it.privateKey) },
+    member: null,
+  })),
+  integration: pairBody(
+    {
+      publicKey: half,
+      privateKey: half,
+      member: z.string().trim().min(1).max(15).describe('The API member that the key was made on.'),
+    },
+    (it) => ({
+      pair: { publicHalf: it.publicKey, privateHalf: new Secret(it.privateKey) },
+      member: it.member,
+    }),
+  ),
+  'umbrella-api': pairBody({ key: half, secret: half }, umbrellaPair),
+  'umbrella-key-admin': pairBody({ key: half, secret: half }, umbrellaPair),
+} satisfies Record<Purpose, z.ZodType<GivenPair>>;
+
+interface GivenPair {
+  pair: KeyPair;
+  member: string | null;
+}
+
+function pairBody<Shape extends z.ZodRawShape>(
+  shape: Shape,
+  pairOf: (given: z.output<z.ZodObject<Shape, z.core.$strict>>) => GivenPair,
+) {
+  return z.strictObject(shape).transform(pairOf);
+}
+
+function umbrellaPair(given: { key: string; secret: string }): GivenPair {
+  return { pair: { publicHalf: given.key, privateHalf: new Secret(given.secret) }, member: null };
+}
+
+function credentialRoutes(app: Api, commands: Commands): void {
+  for (const [purpose, body] of Object.entries(CREDENTIALS) as [Purpose, z.ZodType<GivenPair>][]) {
+    app.put(
+      `/tenants/:id/credentials/${purpose}`,
+      {
+        config: { permission: 'credentials:write' },
+        schema: {
+          tags: ['credentials'],
+          operationId: `replaceCredential-${purpose}`,
+          summary: `Replace the ${purpose} credential; it can never be read back`,
+          params: atTenant,
+          body,
+          response: answers({ 202: triggered.extend({ fingerprint: z.string() }) }),
+        },
+      },
+      async ({ params, body }, reply) => {
+        const answer = await commands.replaceCredential(params.id, purpose, body.pair, body.member);
+        if (!answer.ok) return refuse(reply, answer.refusal);
+        return reply.code(202).send(answer.value);
+      },
+    );
+  }
+}

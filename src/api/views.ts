@@ -1,0 +1,291 @@
+import { z } from 'zod';
+import { CONDITION_TYPES } from '../domain/condition.ts';
+import { HANDOFF_KINDS } from '../domain/handoff.ts';
+import { purposeSchema, tenantIdSchema, tenantInputSchema, tenantSpecSchema } from '../domain/tenant.ts';
+import { problemSchema } from './problem.ts';
+
+/** What the API takes and gives, beside the tenant's own schemas. An answer shows exactly what stands here. */
+
+// Described, not checked: a time that is written differently is no reason to withhold an answer.
+const time = z.string().meta({ format: 'date-time' });
+const truth = z.enum(['True', 'False', 'Unknown']);
+
+export const tenantBody = tenantInputSchema.meta({ id: 'Tenant' });
+
+const keyView = z
+  .object({
+    purpose: purposeSchema,
+    slot: z.enum(['a', 'b']).nullable(),
+    member: z.string().nullable(),
+    fingerprint: z.string(),
+    state: z.string(),
+    createdAt: time,
+    lastProvedAt: time.nullable(),
+    rotateBy: time.nullable(),
+  })
+  .meta({ id: 'Key' });
+
+export const tenantView = z
+  .object({
+    id: tenantIdSchema,
+    generation: z.int(),
+    createdAt: time,
+    updatedAt: time,
+    deleting: z.boolean(),
+    spec: tenantSpecSchema.meta({ id: 'TenantSpec' }),
+    credentials: z.array(keyView),
+  })
+  .meta({ id: 'TenantView' });
+
+const tenantSummary = z
+  .object({
+    id: tenantIdSchema,
+    name: z.string(),
+    mode: z.string(),
+    ready: truth,
+    waitsFor: z.string().nullable(),
+    observedAt: time.nullable(),
+    nextReconcileAt: time.nullable(),
+  })
+  .meta({ id: 'TenantSummary' });
+
+const condition = z
+  .object({
+    type: z.enum(CONDITION_TYPES),
+    status: truth,
+    reason: z.string(),
+    message: z.string(),
+    observedGeneration: z.int(),
+    lastTransitionTime: time,
+  })
+  .meta({ id: 'Condition' });
+
+const drift = z
+  .object({
+    path: z.string(),
+    kind: z.enum(['missing', 'excess', 'different']),
+    desired: z.string(),
+    observed: z.string(),
+    since: time,
+    action: z.string(),
+    accepted: z.null(),
+  })
+  .meta({ id: 'Drift' });
+
+const run = z
+  .object({
+    id: z.string(),
+    trigger: z.string(),
+    startedAt: time,
+    finishedAt: time,
+    outcome: z.string(),
+    reads: z.int(),
+    writes: z.int(),
+    summary: z.string(),
+    actions: z.array(z.object({ action: z.string(), outcome: z.string() })),
+  })
+  .meta({ id: 'Run' });
+
+const handoffState = z.enum(['open', 'claimed', 'submitted', 'closed', 'withdrawn']);
+const handoffKind = z.enum(HANDOFF_KINDS);
+
+const handoffContent = z.object({
+  title: z.string(),
+  why: z.string(),
+  steps: z.array(z.string()),
+  closedBy: z.string(),
+  input: z.object({ purpose: purposeSchema, member: z.string() }).exactOptional(),
+  cells: z
+    .array(z.object({ function: z.string(), right: z.string(), observed: z.string(), desired: z.string() }))
+    .exactOptional(),
+});
+
+export const handoffView = z
+  .object({
+    id: z.string(),
+    tenantId: tenantIdSchema,
+    kind: handoffKind,
+    subject: z.string(),
+    state: handoffState,
+    content: handoffContent,
+    openedAt: time,
+    deadline: time,
+    overdueSince: time.nullable(),
+    claimedBy: z.string().nullable(),
+    claimedAt: time.nullable(),
+    submittedBy: z.string().nullable(),
+    submittedAt: time.nullable(),
+    attested: z.boolean(),
+    closedAt: time.nullable(),
+    evidence: z.string().nullable(),
+  })
+  .meta({ id: 'Handoff' });
+
+export const statusView = z
+  .object({
+    tenant: tenantIdSchema,
+    name: z.string(),
+    mode: z.string(),
+    paused: z.boolean(),
+    deleting: z.boolean(),
+    generation: z.int(),
+    observedGeneration: z.int().nullable(),
+    ready: truth,
+    conditions: z.array(condition),
+    drift: z.array(drift),
+    keys: z.array(keyView),
+    evidence: z.object({
+      lastUmbrellaWriteAt: time.nullable(),
+      by: z.string().nullable(),
+      customers: z.int().nullable(),
+      configurations: z.int().nullable(),
+    }),
+    rotation: z.null(),
+    handoffs: z.array(
+      z.object({
+        id: z.string(),
+        kind: handoffKind,
+        subject: z.string(),
+        state: handoffState,
+        deadline: time,
+        claimedBy: z.string().nullable(),
+        overdueSince: time.nullable(),
+      }),
+    ),
+    lastRun: run.nullable(),
+    trigger: z
+      .object({ requested: z.int(), handled: z.int() })
+      .describe('A trigger is handled once `handled` has reached its number.'),
+    nextReconcileAt: time.nullable(),
+  })
+  .meta({ id: 'Status' });
+
+const action = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('create-role'), name: z.string() }),
+  z.object({
+    kind: z.literal('create-member'),
+    identifier: z.string(),
+    roleId: z.int(),
+    roleName: z.string(),
+    level: z.string(),
+    location: z.string().nullable(),
+  }),
+  z.object({
+    kind: z.literal('change-member'),
+    id: z.int(),
+    identifier: z.string(),
+    set: z.object({
+      active: z.boolean().exactOptional(),
+      roleId: z.int().exactOptional(),
+      roleName: z.string().exactOptional(),
+      level: z.string().exactOptional(),
+      location: z.string().exactOptional(),
+    }),
+  }),
+  z.object({
+    kind: z.literal('open-handoff'),
+    handoff: handoffKind,
+    subject: z.string(),
+    content: handoffContent,
+  }),
+]);
+
+export const planView = z
+  .object({
+    tenant: tenantIdSchema,
+    mode: z.string(),
+    generation: z.int(),
+    observedAt: time.nullable(),
+    plan: z.object({
+      steps: z.array(
+        z.object({
+          action,
+          state: z.enum(['now', 'later', 'held']),
+          because: z.string(),
+          removes: z.array(z.string()),
+        }),
+      ),
+    }),
+  })
+  .meta({ id: 'Plan' });
+
+export const customerView = z
+  .object({
+    customerId: z.int().nullable(),
+    customer: z.string(),
+    configuration: z.object({ id: z.int(), name: z.string(), company: z.string().nullable() }).nullable(),
+    matchedBy: z
+      .literal('name')
+      .nullable()
+      .describe('`name`: inferred from equal names, which is no proof; null: not matched.'),
+    lastWriteAt: time.nullable(),
+    lastWriteBy: z.string().nullable(),
+  })
+  .meta({ id: 'Customer' });
+
+const event = z
+  .object({
+    id: z.string(),
+    tenant: tenantIdSchema,
+    at: time,
+    type: z.string(),
+    message: z.string(),
+    data: z.record(z.string(), z.unknown()).nullable(),
+  })
+  .meta({ id: 'Event' });
+
+export const applyChange = z
+  .object({
+    id: tenantIdSchema,
+    change: z.enum(['created', 'updated', 'unchanged']),
+    generation: z.int(),
+    paths: z.array(z.string()),
+    warnings: z.array(z.string()),
+  })
+  .meta({ id: 'ApplyChange' });
+
+const pageOf = <T extends z.ZodType>(item: T) =>
+  z.object({
+    items: z.array(item),
+    next: z.string().nullable().describe('The cursor of the next page; null on the last one.'),
+  });
+export const tenantPage = pageOf(tenantSummary);
+export const eventPage = pageOf(event);
+export const runPage = pageOf(run);
+
+export const triggered = z.object({
+  trigger: z.int().describe('Handled once the status says `trigger.handled` is at least this.'),
+});
+
+export const atTenant = z.object({ id: tenantIdSchema });
+export const atHandoff = z.object({ id: z.guid() });
+
+const limit = z.coerce.number().int().min(1).max(200).default(50);
+const cursor = z
+  .string()
+  .regex(/^[A-Za-z0-9_.:-]{1,100}$/, 'must be the `next` of the page before')
+  .optional();
+export const forwardPage = z.strictObject({ after: cursor, limit });
+export const backwardPage = z.strictObject({ before: cursor, limit });
+
+/** Loose, since validation replaces the headers and the other ones are still needed. */
+export const ifMatch = z.looseObject({
+  'if-match': z
+    .string()
+    .regex(/^(?:\*|"\d{1,9}")$/, 'must be the ETag of the tenant, such as "3", or *')
+    .optional()
+    .describe('Refused with 412 unless the tenant is still at this generation.'),
+});
+
+const anyProblem = {
+  description: 'A problem (RFC 9457)',
+  content: { 'application/problem+json': { schema: problemSchema } },
+};
+
+type Answers = Record<
+  number,
+  z.ZodType | { description: string; content: Record<string, { schema: z.ZodType }> }
+>;
+
+/** The answers of a route: the good ones, and problems for everything else. */
+export const answers = <T extends Answers>(good: T) => ({ ...good, default: anyProblem });
