@@ -1,0 +1,202 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { request } from 'undici';
+import type { Handoff } from '../domain/handoff.ts';
+import type { Purpose, TenantInput } from '../domain/tenant.ts';
+import type {
+  ApplyChange,
+  CustomerView,
+  Page,
+  PlanView,
+  StatusView,
+  TenantSummary,
+} from '../reconciler/commands.ts';
+
+/** The service answered that it will not (an RFC 9457 problem), or something that is no answer of Parasol's. */
+export class ServiceRefused extends Error {
+  readonly status: number;
+  readonly problems: { path: string; message: string }[];
+  constructor(status: number, message: string, problems: { path: string; message: string }[] = []) {
+    super(message);
+    this.status = status;
+    this.problems = problems;
+  }
+
+  /** True where it was the input that was refused, and trying again is useless. */
+  get isInput(): boolean {
+    return [400, 404, 409, 412, 413, 415, 422, 428].includes(this.status);
+  }
+}
+
+/** Nothing that talks answers at the address. */
+export class ServiceUnreachable extends Error {}
+
+export type PairBody = { publicKey: string; privateKey: string } | { key: string; secret: string };
+
+const ANSWER_WITHIN_MS = 30_000;
+
+/** Parasol's HTTP face, as far as the command line needs it. */
+export class Client {
+  readonly #url: string;
+  readonly #token: string | null;
+
+  constructor(url: string, token: string | null) {
+    this.#url = url.replace(/\/+$/, '');
+    this.#token = token;
+  }
+
+  /** Every tenant, all pages. */
+  async tenants(): Promise<TenantSummary[]> {
+    const tenants: TenantSummary[] = [];
+    let after: string | null = null;
+    do {
+      const query = new URLSearchParams({ limit: '200', ...(after === null ? {} : { after }) });
+      const page: Page<TenantSummary> = await this.#call('GET', `/tenants?${query.toString()}`);
+      tenants.push(...page.items);
+      after = page.next;
+    } while (after !== null);
+    return tenants;
+  }
+
+  status(tenant: string): Promise<StatusView> {
+    return this.#call('GET', `/tenants/${encodeURIComponent(tenant)}/status`);
+  }
+
+  plan(tenant: string): Promise<PlanView> {
+    return this.#call('GET', `/tenants/${encodeURIComponent(tenant)}/plan`);
+  }
+
+  customers(tenant: string): Promise<CustomerView[]> {
+    return this.#call('GET', `/tenants/${encodeURIComponent(tenant)}/customers`);
+  }
+
+  reconcile(tenant: string, reason: string | null): Promise<{ trigger: number }> {
+    const body = reason === null ? {} : { reason };
+    return this.#call('POST', `/tenants/${encodeURIComponent(tenant)}/reconcile`, body);
+  }
+
+  apply(tenants: TenantInput[], dryRun: boolean): Promise<ApplyChange[]> {
+    return this.#call('POST', '/fleet/apply', { tenants, dryRun });
+  }
+
+  handoffs(filter: { tenant?: string | undefined; live: boolean }): Promise<Handoff[]> {
+    const query = new URLSearchParams({
+      live: String(filter.live),
+      ...(filter.tenant === undefined ? {} : { tenant: filter.tenant }),
+    });
+    return this.#call('GET', `/handoffs?${query.toString()}`);
+  }
+
+  handoff(id: string): Promise<Handoff> {
+    return this.#call('GET', `/handoffs/${encodeURIComponent(id)}`);
+  }
+
+  claim(id: string, by: string): Promise<Handoff> {
+    return this.#call('POST', `/handoffs/${encodeURIComponent(id)}/claim`, { by });
+  }
+
+  release(id: string, by: string): Promise<Handoff> {
+    return this.#call('POST', `/handoffs/${encodeURIComponent(id)}/release`, { by });
+  }
+
+  submit(
+    id: string,
+    submission: { by: string; publicKey?: string; privateKey?: string; attest?: boolean },
+  ): Promise<{ handoff: Handoff; trigger: number }> {
+    return this.#call('POST', `/handoffs/${encodeURIComponent(id)}/submit`, submission);
+  }
+
+  replaceCredential(
+    tenant: string,
+    purpose: Purpose,
+    pair: PairBody & { member?: string },
+  ): Promise<{ fingerprint: string; trigger: number }> {
+    return this.#call('PUT', `/tenants/${encodeURIComponent(tenant)}/credentials/${purpose}`, pair);
+  }
+
+  async #call<T>(method: 'GET' | 'POST' | 'PUT', path: string, body?: unknown): Promise<T> {
+    const { statusCode, text } = await this.#send(method, path, body);
+    let answer: unknown;
+    try {
+      answer = JSON.parse(text);
+    } catch {
+      throw new ServiceRefused(statusCode, `${this.#url} answered ${statusCode}, and not as Parasol does.`);
+    }
+    if (statusCode >= 200 && statusCode < 300) return answer as T;
+    throw refusal(statusCode, answer);
+  }
+
+  async #send(method: string, path: string, body: unknown): Promise<{ statusCode: number; text: string }> {
+    try {
+      const response = await request(this.#url + path, {
+        method: method as 'GET',
+        headers: {
+          accept: 'application/json, application/problem+json',
+          ...(this.#token === null ? {} : { authorization: `Bearer ${this.#token}` }),
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        body: body === undefined ? null : JSON.stringify(body),
+        signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+      });
+      return { statusCode: response.statusCode, text: await response.body.text() };
+    } catch (error) {
+      const { code, name } = error as { code?: string; name?: string };
+      const why =
+        code === 'ECONNREFUSED'
+          ? 'nothing listens there'
+          : name === 'TimeoutError'
+            ? 'no answer in time'
+            : (code ?? name ?? 'no reason given');
+      throw new ServiceUnreachable(
+        `No answer from the service at ${this.#url}: ${why}. ` +
+          'Is it running (npm start)? PARASOL_URL says where it is.',
+        { cause: error },
+      );
+    }
+  }
+}
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+function refusal(status: number, answer: unknown): ServiceRefused {
+  const { title, detail, errors } = (answer ?? {}) as { title?: unknown; detail?: unknown; errors?: unknown };
+  const problems = (Array.isArray(errors) ? (errors as { path?: unknown; message?: unknown }[]) : []).map(
+    ({ path, message }) => ({ path: textOf(path), message: textOf(message) }),
+  );
+  const words = textOf(detail) || textOf(title) || `The service answered ${status}.`;
+  return new ServiceRefused(status, words, problems);
+}
+
+/** The configured address and token cannot be used; says why. */
+export class BadConnection extends Error {}
+
+/**
+ * The client for what the environment says: `PARASOL_URL`, and `PARASOL_TOKEN`, `PARASOL_TOKEN_FILE` or, for a
+ * service on this machine, the token that it made for itself under `PARASOL_DATA`.
+ */
+export function clientFor(env: Readonly<Record<string, string | undefined>>): Client {
+  const url = env['PARASOL_URL'] || 'http://127.0.0.1:8080';
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+    throw new BadConnection(`PARASOL_URL must be an http:// or https:// address.`);
+  }
+  return new Client(url, tokenFor(new URL(url), env));
+}
+
+function tokenFor(url: URL, env: Readonly<Record<string, string | undefined>>): string | null {
+  if (env['PARASOL_TOKEN']) return env['PARASOL_TOKEN'];
+  const file = env['PARASOL_TOKEN_FILE'];
+  if (file) {
+    try {
+      return readFileSync(file, 'utf8').trim();
+    } catch (error) {
+      throw new BadConnection(`PARASOL_TOKEN_FILE ${file} cannot be read.`, { cause: error });
+    }
+  }
+  // The token of the service here is nobody's business on another machine.
+  if (!/^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(url.hostname)) return null;
+  try {
+    return readFileSync(join(env['PARASOL_DATA'] || '.parasol', 'admin-token'), 'utf8').trim();
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,482 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { parseDuration } from '../domain/duration.ts';
+import { isLive, type Handoff } from '../domain/handoff.ts';
+import { PURPOSES, type Purpose, type TenantInput } from '../domain/tenant.ts';
+import type { PlanView, StatusView } from '../reconciler/commands.ts';
+import { BadConnection, clientFor, ServiceRefused } from './client.ts';
+import { EXIT, type CliIo, type ExitCode } from './io.ts';
+import { BadSecretInput, readPair } from './prompt.ts';
+import { Paper } from './table.ts';
+import { loadTenantsFile, type FileProblem, type TenantsFile } from './tenants-file.ts';
+import {
+  applyText,
+  customersText,
+  examinationText,
+  handoffsText,
+  handoffText,
+  planText,
+  shortId,
+  statusText,
+  tenantsText,
+  type Sheet,
+} from './views.ts';
+
+/** One thing to mend; the place is there where it stands in a file. */
+type Problem = Pick<FileProblem, 'path' | 'message'> & Partial<FileProblem>;
+
+/** What was typed or given cannot be used. */
+class Refused extends Error {
+  readonly problems: readonly Problem[];
+  constructor(message: string, problems: readonly Problem[] = []) {
+    super(message);
+    this.problems = problems;
+  }
+}
+
+const HELP = `
+Exit codes:
+  0  ready, or done
+  1  something broke: no service, no permission
+  2  not ready, or there is drift
+  3  a hand-off waits for a person
+  4  what was typed or given is refused; nothing was changed
+
+Environment:
+  PARASOL_URL    where the service is (http://127.0.0.1:8080)
+  PARASOL_TOKEN  the token, or PARASOL_TOKEN_FILE, a file with it; absent: the
+                 one that a service on this machine made, in PARASOL_DATA
+                 (.parasol)`;
+
+/**
+ * The command line. What a command found goes to `io.stdout`, what went wrong to `io.stderr`, how it ended to
+ * `io.exit`; use `runProgram` to have failures told as well.
+ */
+export function buildProgram(io: CliIo): Command {
+  const program = new Command('parasol')
+    .description('Keeps Cisco Umbrella ↔ ConnectWise PSA integrations healthy.')
+    .option('--json', 'the answer as JSON, for machines')
+    .addHelpText('after', HELP)
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      getOutHelpWidth: () => 80,
+      getErrHelpWidth: () => 80,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .exitOverride();
+  const context = new Context(io, program);
+  addReading(program, context);
+  addChanging(program, context);
+  addHandoffs(program, context);
+  addDoctor(program, context);
+  addProcesses(program, context);
+  return program;
+}
+
+/** Runs one command line (`process.argv.slice(2)`); whatever goes wrong is told, and becomes an exit code. */
+export async function runProgram(args: readonly string[], io: CliIo): Promise<void> {
+  const program = buildProgram(io);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+  } catch (error) {
+    // Commander has told its own errors already; help and version end here too.
+    if (error instanceof CommanderError) io.exit(error.exitCode === 0 ? EXIT.ok : EXIT.refused);
+    else io.exit(new Context(io, program).tell(error));
+  }
+}
+
+/** What every command needs: the client, the way of printing, and the flags of the whole program. */
+class Context {
+  readonly io: CliIo;
+  readonly #program: Command;
+
+  constructor(io: CliIo, program: Command) {
+    this.io = io;
+    this.#program = program;
+  }
+
+  get #json(): boolean {
+    return this.#program.opts<{ json?: boolean }>().json === true;
+  }
+
+  get sheet(): Sheet {
+    const { env, stdout } = this.io;
+    const command = env['npm_lifecycle_event'] === 'parasol' ? 'npm run parasol --' : 'parasol';
+    return { paper: new Paper(stdout, env), now: this.io.now(), command };
+  }
+
+  client() {
+    return clientFor(this.io.env);
+  }
+
+  /** Prints an answer: as it is for machines, as text for people. */
+  show<T>(answer: T, text: (sheet: Sheet, answer: T) => string): void {
+    const words = this.#json ? JSON.stringify(answer, null, 2) : text(this.sheet, answer);
+    this.io.stdout.write(`${words}\n`);
+  }
+
+  /** A line that is not part of the answer. */
+  note(text: string): void {
+    this.io.stderr.write(`${text}\n`);
+  }
+
+  /** Tells an error, and how the command ends for it. */
+  tell(error: unknown): ExitCode {
+    const paper = new Paper(this.io.stderr, this.io.env);
+    const problems = error instanceof Refused || error instanceof ServiceRefused ? error.problems : [];
+    const message = error instanceof Error ? error.message : String(error);
+    if (this.#json) {
+      this.note(JSON.stringify({ error: message, errors: problems }));
+    } else {
+      this.note(paper.paint('red', paper.paragraph(message)));
+      for (const { path, message, line, column } of problems as readonly Problem[]) {
+        const place = line === undefined ? '' : `line ${line}, column ${column}`;
+        this.note(paper.paragraph([place, path].filter(Boolean).join(': '), 2));
+        this.note(paper.paragraph(message, 6));
+      }
+      if (error instanceof ServiceRefused && error.status === 401) {
+        this.note('PARASOL_TOKEN (or PARASOL_DATA, for a service on this machine) gives the token.');
+      }
+    }
+    return codeFor(error);
+  }
+}
+
+function codeFor(error: unknown): ExitCode {
+  if (error instanceof Refused || error instanceof BadSecretInput || error instanceof BadConnection) {
+    return EXIT.refused;
+  }
+  return error instanceof ServiceRefused && error.isInput ? EXIT.refused : EXIT.error;
+}
+
+const waitsForPerson = (handoffs: readonly Pick<Handoff, 'state'>[]): boolean =>
+  handoffs.some(({ state }) => state === 'open' || state === 'claimed');
+
+function codeOfStatus(status: StatusView): ExitCode {
+  const current = status.observedGeneration === status.generation;
+  if (status.ready === 'True' && status.drift.length === 0 && current) return EXIT.ok;
+  return waitsForPerson(status.handoffs) ? EXIT.person : EXIT.drift;
+}
+
+function codeOfPlan({ mode, observedAt, plan }: PlanView): ExitCode {
+  if (plan.steps.length === 0) return observedAt === null ? EXIT.drift : EXIT.ok;
+  const person = plan.steps.some(({ action, state }) => action.kind === 'open-handoff' && state === 'now');
+  return person && mode === 'repair' ? EXIT.person : EXIT.drift;
+}
+
+function addReading(program: Command, context: Context): void {
+  program
+    .command('get')
+    .description('all tenants')
+    .action(async () => {
+      const tenants = await context.client().tenants();
+      context.show(tenants, tenantsText);
+      context.io.exit(tenants.every(({ ready }) => ready === 'True') ? EXIT.ok : EXIT.drift);
+    });
+  program
+    .command('status')
+    .description('how a tenant is: conditions, drift, keys, evidence, hand-offs')
+    .argument('<tenant>')
+    .action(async (tenant: string) => {
+      const status = await context.client().status(tenant);
+      context.show(status, statusText);
+      context.io.exit(codeOfStatus(status));
+    });
+  program
+    .command('plan')
+    .description('what would be done next, and what waits for what')
+    .argument('<tenant>')
+    .action(async (tenant: string) => {
+      const plan = await context.client().plan(tenant);
+      context.show(plan, planText);
+      context.io.exit(codeOfPlan(plan));
+    });
+  program
+    .command('customers')
+    .description('each Umbrella customer and the configuration it was matched to')
+    .argument('<tenant>')
+    .action(async (tenant: string) => {
+      context.show(await context.client().customers(tenant), customersText);
+    });
+}
+
+function duration(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === null || ms === 0) throw new InvalidArgumentError('It must be a duration such as 90s or 5m.');
+  return ms;
+}
+
+const POLL_MS = 500;
+
+function addChanging(program: Command, context: Context): void {
+  program
+    .command('reconcile')
+    .description('observe a tenant now, and repair what may be repaired')
+    .argument('<tenant>')
+    .option('--reason <text>', 'why, for the record')
+    .option('--wait', 'wait until it was done, then show the status')
+    .option('--timeout <duration>', 'how long to wait at most', duration, 300_000)
+    .action(async (tenant: string, options: { reason?: string; wait?: boolean; timeout: number }) => {
+      const answer = await context.client().reconcile(tenant, options.reason ?? null);
+      if (options.wait !== true) {
+        context.show(answer, () => `${tenant} will be reconciled (trigger ${answer.trigger}).`);
+        return;
+      }
+      const status = await waitForTrigger(context, tenant, answer.trigger, options.timeout);
+      context.show(status, statusText);
+      context.io.exit(codeOfStatus(status));
+    });
+  program
+    .command('apply')
+    .description('make the tenants be as a file says: all of them, or none')
+    .requiredOption('-f, --file <file>', 'tenants.yaml')
+    .option('--dry-run', 'check, and tell what would change')
+    .action(async (options: { file: string; dryRun?: boolean }) => {
+      const dryRun = options.dryRun === true;
+      const file = readTenants(options.file, context.io);
+      const changes = await applyFile(context, file, options.file, dryRun);
+      context.show(changes, (sheet) => applyText(sheet, changes, dryRun));
+    });
+  program
+    .command('credential')
+    .description('replace a credential; the pair is asked for, or two lines of standard input')
+    .argument('<tenant>')
+    .addArgument(program.createArgument('<purpose>').choices(PURPOSES))
+    .option('--member <identifier>', 'the API member that an integration key is of')
+    .action(async (tenant: string, purpose: Purpose, { member }: { member?: string }) => {
+      const umbrella = purpose === 'umbrella-api' || purpose === 'umbrella-key-admin';
+      const labels = umbrella ? (['Key', 'Secret'] as const) : CONNECTWISE_LABELS;
+      const [first, second] = await readPair(context.io, labels);
+      const pair = umbrella ? { key: first, secret: second } : { publicKey: first, privateKey: second };
+      const answer = await context
+        .client()
+        .replaceCredential(tenant, purpose, { ...pair, ...(member === undefined ? {} : { member }) });
+      context.show(
+        answer,
+        () => `Received, and sealed as ${answer.fingerprint}. It is proved next (trigger ${answer.trigger}).`,
+      );
+    });
+}
+
+const CONNECTWISE_LABELS = ['Public key', 'Private key'] as const;
+
+/** Waits until a run that began after the trigger has ended; one line says that it waits. */
+async function waitForTrigger(
+  context: Context,
+  tenant: string,
+  trigger: number,
+  timeoutMs: number,
+): Promise<StatusView> {
+  const { io } = context;
+  const client = context.client();
+  const start = io.now().getTime();
+  const live = io.stderr.isTTY === true;
+  if (!live) context.note(`Waiting for ${tenant} (trigger ${trigger}).`);
+  for (;;) {
+    const status = await client.status(tenant);
+    const waited = io.now().getTime() - start;
+    if (live) io.stderr.write(`\r\u001b[KWaiting for ${tenant}: ${Math.round(waited / 1000)}s`);
+    const done = status.trigger.handled >= trigger;
+    if (live && (done || waited >= timeoutMs)) io.stderr.write('\r\u001b[K');
+    if (done) return status;
+    if (waited >= timeoutMs) {
+      throw new Error(`${tenant} was not reconciled in ${Math.round(timeoutMs / 1000)}s. It still will be.`);
+    }
+    await io.sleep(POLL_MS);
+  }
+}
+
+type GoodFile = Extract<TenantsFile, { ok: true }>;
+
+function readTenants(path: string, io: CliIo): GoodFile {
+  let file: TenantsFile;
+  try {
+    file = loadTenantsFile(path, io.env);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Refused(`${path} cannot be read${code === undefined ? '' : ` (${code})`}.`);
+  }
+  if (file.ok) return file;
+  const count = file.problems.length;
+  throw new Refused(
+    `${path} has ${count} problem${count === 1 ? '' : 's'}; nothing was applied.`,
+    file.problems,
+  );
+}
+
+/** What the service refuses is told with its place in the file, and without the file's secrets. */
+async function applyFile(context: Context, file: GoodFile, path: string, dryRun: boolean) {
+  try {
+    return await context.client().apply(file.tenants, dryRun);
+  } catch (error) {
+    if (!(error instanceof ServiceRefused) || !error.isInput) throw error;
+    throw new Refused(
+      `${path}: ${file.conceal(error.message)}`,
+      error.problems.map(({ path, message }) => ({
+        ...file.locate(path),
+        path,
+        message: file.conceal(message),
+      })),
+    );
+  }
+}
+
+function addHandoffs(program: Command, context: Context): void {
+  const { io } = context;
+  const as = () => new Option('--as <name>', 'who does the work').default(io.user);
+  const handoffs = program
+    .command('handoffs')
+    .description('work that waits for a person')
+    .argument('[tenant]')
+    .option('--all', 'closed and withdrawn ones too')
+    .action(async (tenant: string | undefined, { all }: { all?: boolean }) => {
+      const found = await context.client().handoffs({ tenant, live: all !== true });
+      context.show(found, handoffsText);
+      io.exit(waitsForPerson(found) ? EXIT.person : EXIT.ok);
+    });
+  handoffs
+    .command('show')
+    .description('what is to be done, click by click')
+    .argument('<id>', 'the id, or its last characters')
+    .action(async (id: string) => context.show(await handoffNamed(context, id), handoffText));
+  handoffs
+    .command('claim')
+    .description('take a hand-off, so that nobody does it twice')
+    .argument('<id>', 'the id, or its last characters')
+    .addOption(as())
+    .action(async (id: string, options: { as: string }) => {
+      const handoff = await handoffNamed(context, id);
+      context.show(await context.client().claim(handoff.id, options.as), handoffText);
+    });
+  handoffs
+    .command('release')
+    .description('give a claimed hand-off back')
+    .argument('<id>', 'the id, or its last characters')
+    .addOption(as())
+    .action(async (id: string, options: { as: string }) => {
+      const handoff = await handoffNamed(context, id);
+      const released = await context.client().release(handoff.id, options.as);
+      context.show(released, () => `${released.content.title}: ${released.state} again.`);
+    });
+  program
+    .command('submit')
+    .description('say that a hand-off’s work was done; a key pair is asked for, or read from stdin')
+    .argument('<handoff>', 'the id, or its last characters')
+    .option('--attest', 'no evidence can show this work: you vouch for it, and it is recorded as that')
+    .addOption(as())
+    .action((id: string, options: { attest?: boolean; as: string }) => submit(context, id, options));
+}
+
+/** A hand-off by its id or by the end of it, as the tables show it. */
+async function handoffNamed(context: Context, name: string): Promise<Handoff> {
+  const client = context.client();
+  if (name.length >= 32) return client.handoff(name);
+  for (const live of [true, false]) {
+    const matching = (await client.handoffs({ live })).filter(({ id }) => id.endsWith(name));
+    const [only] = matching;
+    if (matching.length > 1)
+      throw new Refused(`${matching.length} hand-offs end in ${name}: type more of the id.`);
+    if (only !== undefined) return only;
+  }
+  throw new Refused(`There is no hand-off ${name}.`);
+}
+
+async function submit(
+  context: Context,
+  id: string,
+  options: { attest?: boolean; as: string },
+): Promise<void> {
+  const handoff = await handoffNamed(context, id);
+  if (!isLive(handoff)) {
+    throw new Refused(`Hand-off ${shortId(handoff.id)} is ${handoff.state}: nothing is to be submitted.`);
+  }
+  const attest = options.attest === true;
+  const { input } = handoff.content;
+  const submission = { by: options.as, ...(attest ? { attest } : {}) };
+  if (input !== undefined && !attest) {
+    context.note(`${handoff.content.title}\nThe ${input.purpose} pair of ${input.member}:`);
+    const [publicKey, privateKey] = await readPair(context.io, CONNECTWISE_LABELS);
+    Object.assign(submission, { publicKey, privateKey });
+  }
+  const answer = await context.client().submit(handoff.id, submission);
+  const { command } = context.sheet;
+  context.show(
+    answer,
+    () =>
+      `Received: ${answer.handoff.state}${answer.handoff.attested ? ', attested' : ''}. ` +
+      `Parasol now looks for the evidence.\nNext: ${command} status ${answer.handoff.tenantId}`,
+  );
+}
+
+function addDoctor(program: Command, context: Context): void {
+  program
+    .command('doctor')
+    .description('examine a tenant with its real keys; reads only')
+    .argument('<tenant>')
+    .option('-f, --file <file>', 'the tenant as this file has it, with the keys that it names')
+    .action(async (tenant: string, options: { file?: string }) => {
+      const input = options.file === undefined ? null : tenantOf(context, options.file, tenant);
+      const examination = await context.io.doctor({ tenant, input });
+      context.show(examination, examinationText);
+      const healthy = examination.checks.every(({ verdict }) => verdict === 'ok');
+      context.io.exit(healthy ? EXIT.ok : EXIT.drift);
+    });
+}
+
+function tenantOf(context: Context, path: string, id: string): TenantInput {
+  const { tenants } = readTenants(path, context.io);
+  const tenant = tenants.find((one) => one.id === id);
+  if (tenant !== undefined) return tenant;
+  throw new Refused(`${path} has no tenant ${id}; it has ${tenants.map((one) => one.id).join(', ')}.`);
+}
+
+function port(text: string): number {
+  const number = Number(text);
+  if (Number.isInteger(number) && number >= 0 && number <= 65_533) return number;
+  throw new InvalidArgumentError('It must be a port from 0 (any) to 65533.');
+}
+
+function addProcesses(program: Command, context: Context): void {
+  const { io } = context;
+  program
+    .command('serve')
+    .description('run the service')
+    .action(() => io.serve());
+  program
+    .command('migrate')
+    .description('bring the database to this version, and end')
+    .action(() => io.migrate());
+  program
+    .command('simulate')
+    .description('both vendors, simulated, to rehearse with')
+    .option('--port <port>', 'ConnectWise listens here, Umbrella one above, the page two above', port, 9080)
+    .option('--host <host>', 'where to listen', '127.0.0.1')
+    .addOption(new Option('--scenario <name>', 'what is wrong').choices(io.scenarios).default('demo'))
+    .option('--sync-every <duration>', 'every console syncs this often; absent: by hand', duration)
+    .option('--no-quotas', 'without the vendors’ limits')
+    .action(
+      async (options: {
+        port: number;
+        host: string;
+        scenario: string;
+        syncEvery?: number;
+        quotas: boolean;
+      }) => {
+        const simulator = await io.simulate({
+          portBase: options.port,
+          host: options.host,
+          scenario: options.scenario,
+          quotas: options.quotas,
+          ...(options.syncEvery === undefined ? {} : { syncEveryMs: options.syncEvery }),
+          print: (line) => io.stdout.write(`${line}\n`),
+        });
+        await io.interrupted();
+        await simulator.close();
+      },
+    );
+  program
+    .command('demo')
+    .description('the service with both vendors simulated and a dozen tenants in trouble')
+    .action(async () => io.exit(await io.demo()));
+}

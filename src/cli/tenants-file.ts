@@ -1,0 +1,423 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Node } from 'yaml';
+import type { z } from 'zod';
+import { companyIdentity, tenantInputSchema, type TenantInput, type TenantSpec } from '../domain/tenant.ts';
+
+/**
+ * tenants.yaml, read with the eyes of a person who has to mend it: every problem at once, each with its line,
+ * its column and its path, and never a secret in any of them (rulings 15).
+ */
+
+export interface FileProblem {
+  /** From 1, as editors count. */
+  line: number;
+  column: number;
+  /** `tenants[0].connectwise.site`; empty where the whole file is meant. */
+  path: string;
+  message: string;
+}
+
+export type TenantsFile =
+  | {
+      ok: true;
+      tenants: TenantInput[];
+      /** Where a path of the service's answer stands in the file (`tenants.0.connectwise.site`). */
+      locate(path: string): FilePosition | null;
+      /** The text with every secret of the file taken out of it. */
+      conceal(text: string): string;
+    }
+  | { ok: false; problems: FileProblem[] };
+
+export type FilePosition = Pick<FileProblem, 'line' | 'column'>;
+
+/** Where `${env:NAME}` and `${file:PATH}` are looked up. */
+export interface ReferenceSources {
+  env: Readonly<Record<string, string | undefined>>;
+  /** Throws what `node:fs` throws. */
+  readFile(path: string): string;
+}
+
+type Path = (string | number)[];
+
+const REFERENCE = /^\$\{(env|file):([^{}]+)\}$/;
+const SECRET_KEYS: ReadonlySet<string> = new Set(['publicKey', 'privateKey', 'key', 'secret']);
+/** Deeper, or more, than any honest file; an alias that contains itself would not end. */
+const DEEPEST = 40;
+const MOST_NODES = 2_000_000;
+
+/** The library's own words quote the file, secrets included; these do not. */
+const YAML_PROBLEMS: Readonly<Record<string, string>> = {
+  BAD_ALIAS: 'no anchor of this name stands before this alias',
+  BAD_DQ_ESCAPE: 'has an escape sequence that YAML does not know',
+  BAD_INDENT: 'is not indented like its neighbours',
+  BAD_SCALAR_START: 'starts with a character that YAML reserves: put the value in quotes',
+  BLOCK_AS_IMPLICIT_KEY: 'two "name: value" on one line: put the value in quotes',
+  DUPLICATE_KEY: 'the same key stands twice',
+  MISSING_CHAR: 'a colon, comma, quote or bracket is missing',
+  MULTILINE_IMPLICIT_KEY: 'a colon is missing after the key',
+  MULTIPLE_DOCS: 'a second document starts: one file is one document',
+  TAB_AS_INDENT: 'is indented with a tab: YAML takes spaces only',
+  TAG_RESOLVE_FAILED: 'has a tag that nobody knows',
+  UNEXPECTED_TOKEN: 'is not expected here',
+};
+
+/** Reads a file of tenants; a path in `${file:…}` is relative to the file that names it. */
+export function loadTenantsFile(path: string, env: ReferenceSources['env']): TenantsFile {
+  const folder = dirname(resolve(path));
+  const text = readFileSync(path, 'utf8');
+  return parseTenants(text, { env, readFile: (name) => readFileSync(resolve(folder, name), 'utf8') });
+}
+
+/**
+ * Tenants out of the text of a file, validated, with the references resolved; or everything that is wrong.
+ *
+ * ```ts
+ * const file = parseTenants(text, { env: process.env, readFile: (path) => readFileSync(path, 'utf8') });
+ * if (!file.ok) for (const { line, message } of file.problems) console.error(line, message);
+ * ```
+ */
+export function parseTenants(text: string, sources: ReferenceSources): TenantsFile {
+  const reader = new FileReader(text, sources);
+  const root = reader.read();
+  if (reader.unreadable) return { ok: false, problems: reader.problems() };
+  const tenants = checkTenants(root, reader);
+  const problems = reader.problems();
+  if (problems.length > 0) return { ok: false, problems };
+  return {
+    ok: true,
+    tenants,
+    locate: (path) => reader.positionOf(path.split(/[./[\]]+/).filter((part) => part !== '')),
+    conceal: (words) => reader.conceal(words),
+  };
+}
+
+/** The file as plain values, with the place of each, and the problems found so far. */
+class FileReader {
+  readonly #lines = new LineCounter();
+  readonly #sources: ReferenceSources;
+  readonly #document;
+  /** Offset of a value, and of a key, by path. */
+  readonly #values = new Map<string, number>();
+  readonly #keys = new Map<string, number>();
+  readonly #problems: (FileProblem & { key: string })[] = [];
+  readonly #secrets = new Set<string>();
+  #nodes = 0;
+  /** Not YAML, so that nothing in it can be judged. */
+  unreadable = false;
+
+  constructor(text: string, sources: ReferenceSources) {
+    this.#sources = sources;
+    this.#document = parseDocument(veil(text), { lineCounter: this.#lines, prettyErrors: false });
+  }
+
+  read(): unknown {
+    for (const { code, pos } of [...this.#document.errors, ...this.#document.warnings]) {
+      const { line, col } = this.#lines.linePos(pos[0]);
+      const message = YAML_PROBLEMS[code] ?? `is not YAML (${code.toLowerCase().replaceAll('_', ' ')})`;
+      this.#problems.push({ line, column: col, path: '', message, key: '' });
+      if (code !== 'DUPLICATE_KEY') this.unreadable = true;
+    }
+    return this.unreadable ? null : this.#value(this.#document.contents, [], false);
+  }
+
+  /** Says a problem at a path; what is wrong is said once for each place. */
+  say(path: Path, message: string, at: 'key' | 'value' = 'value'): void {
+    const key = pathKey(path);
+    if (this.#problems.some((problem) => problem.key === key && key !== '')) return;
+    const offset = at === 'key' ? this.#keys.get(key) : undefined;
+    const position = offset === undefined ? this.#nearest(path) : this.#position(offset);
+    this.#problems.push({ ...position, path: showPath(path), message, key });
+  }
+
+  problems(): FileProblem[] {
+    return this.#problems
+      .map(({ line, column, path, message }) => ({ line, column, path, message }))
+      .toSorted((a, b) => a.line - b.line || a.column - b.column);
+  }
+
+  /** Null where the path leaves the file at once. */
+  positionOf(path: Path): FilePosition | null {
+    return this.#values.has(pathKey(path.slice(0, 1))) ? this.#nearest(path) : null;
+  }
+
+  lineOf(path: Path): number {
+    return this.#nearest(path).line;
+  }
+
+  conceal(text: string): string {
+    let concealed = text;
+    for (const secret of this.#secrets) concealed = concealed.replaceAll(secret, '[secret]');
+    return concealed;
+  }
+
+  /** What is missing has no place of its own: the nearest thing around it has. */
+  #nearest(path: Path): FilePosition {
+    for (let length = path.length; length >= 0; length -= 1) {
+      const key = pathKey(path.slice(0, length));
+      const offset =
+        length === path.length ? this.#values.get(key) : (this.#keys.get(key) ?? this.#values.get(key));
+      if (offset !== undefined) return this.#position(offset);
+    }
+    return { line: 1, column: 1 };
+  }
+
+  #position(offset: number): FilePosition {
+    const { line, col } = this.#lines.linePos(offset);
+    return { line, column: col };
+  }
+
+  #value(node: unknown, path: Path, secret: boolean): unknown {
+    const place = isAlias(node) ? (node.resolve(this.#document) ?? node) : node;
+    this.#remember(node as Node | null, path);
+    this.#nodes += 1;
+    if (path.length > DEEPEST || this.#nodes > MOST_NODES) {
+      if (!this.unreadable) this.say(path.slice(0, 2), 'is nested without end, or far too large');
+      this.unreadable = true;
+      return null;
+    }
+    if (secret) return this.#secret(isScalar(place) ? unveil(place.value) : place, path);
+    if (isMap(place)) return this.#map(place.items, path);
+    if (isSeq(place)) return place.items.map((item, index) => this.#value(item, [...path, index], false));
+    if (!isScalar(place)) return null;
+    const value = unveil(place.value);
+    return typeof value === 'string' ? this.#text(value, path) : value;
+  }
+
+  #map(items: readonly { key: unknown; value: unknown }[], path: Path): Record<string, unknown> {
+    const entries = items.flatMap(({ key, value }): [string, unknown][] => {
+      if (!isScalar(key)) {
+        this.say(path, 'has a key that is not a plain word');
+        return [];
+      }
+      const name = String(key.value);
+      const inner = [...path, name];
+      if (key.range) this.#keys.set(pathKey(inner), key.range[0]);
+      // A key without a value is as good as absent, so that its default holds.
+      const read = this.#value(value, inner, SECRET_KEYS.has(name) && path.length > 1);
+      return read === null ? [] : [[name, read]];
+    });
+    return Object.fromEntries(entries);
+  }
+
+  #remember(node: Node | null, path: Path): void {
+    const offset = node?.range?.[0];
+    if (offset !== undefined) this.#values.set(pathKey(path), offset);
+  }
+
+  #secret(value: unknown, path: Path): string {
+    if (typeof value !== 'string' || !REFERENCE.test(value)) {
+      this.say(path, 'is a secret, which never stands in a file: write ${env:NAME} or ${file:PATH}');
+      return UNREAD;
+    }
+    const resolved = this.#resolve(value, path);
+    if (resolved !== UNREAD && resolved.length >= 4) this.#secrets.add(resolved);
+    return resolved;
+  }
+
+  #text(value: string, path: Path): string | boolean {
+    if (REFERENCE.test(value)) {
+      const resolved = this.#resolve(value, path);
+      return resolved === 'true' ? true : resolved === 'false' ? false : resolved;
+    }
+    if (value.includes('${')) {
+      this.say(path, 'has a reference that is none: it must be the whole value, ${env:NAME} or ${file:PATH}');
+    }
+    return value;
+  }
+
+  #resolve(reference: string, path: Path): string {
+    const [, kind = '', name = ''] = REFERENCE.exec(reference) ?? [];
+    if (kind === 'env') {
+      const value = this.#sources.env[name];
+      if (value !== undefined && value !== '') return value;
+      this.say(
+        path,
+        `needs the environment variable ${name}, which is ${value === '' ? 'empty' : 'not set'}`,
+      );
+      return UNREAD;
+    }
+    try {
+      // Editors and `echo` end a file with a line break that is no part of the value.
+      const value = this.#sources.readFile(name).replace(/\r?\n$/, '');
+      if (value !== '') return value;
+      this.say(path, `needs the file ${name}, which is empty`);
+    } catch (error) {
+      this.say(path, `needs the file ${name}, which cannot be read (${codeOf(error)})`);
+    }
+    return UNREAD;
+  }
+}
+
+/**
+ * `{ publicKey: ${env:NAME} }` is what people write, and no YAML: a brace ends a plain value inside of braces.
+ * So the braces of references are hidden from the parser, by characters of the same length.
+ */
+const veil = (text: string): string => text.replace(/\$\{((?:env|file):[^{}\n]*)\}/g, '$\u{e000}$1\u{e001}');
+
+const unveil = (value: unknown): unknown =>
+  typeof value === 'string' ? value.replace(/\$\u{e000}([^\u{e001}]*)\u{e001}/gu, '${$1}') : value;
+
+/** Stands in for a value that was refused, so that the rest can still be judged. */
+const UNREAD = 'unread';
+
+function codeOf(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException | null)?.code;
+  return (
+    { ENOENT: 'there is none', EACCES: 'no permission', EISDIR: 'it is a folder' }[code ?? ''] ??
+    code ??
+    'error'
+  );
+}
+
+const pathKey = (path: Path): string => JSON.stringify(path.map(String));
+
+function showPath(path: Path): string {
+  return path
+    .map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? part : `.${part}`))
+    .join('');
+}
+
+function checkTenants(root: unknown, reader: FileReader): TenantInput[] {
+  if (!isRecord(root) || !('tenants' in root)) {
+    reader.say([], 'has no tenants: the file starts with "tenants:" and a list');
+    return [];
+  }
+  for (const name of Object.keys(root)) {
+    if (name !== 'tenants') reader.say([name], 'is not a known setting', 'key');
+  }
+  if (!Array.isArray(root['tenants']) || root['tenants'].length === 0) {
+    reader.say(['tenants'], 'must be a list of at least one tenant');
+    return [];
+  }
+  const raw: unknown[] = root['tenants'];
+  const tenants = raw.flatMap((tenant, index) => {
+    const result = tenantInputSchema.safeParse(tenant);
+    if (result.success) return [result.data];
+    for (const issue of result.error.issues) sayIssue(reader, tenant, ['tenants', index], issue);
+    return [];
+  });
+  checkUnique(raw, reader);
+  return tenants;
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+type Issue = z.core.$ZodIssue;
+
+/** One problem for each thing that a person has to mend, in words that need no knowledge of the checker. */
+function sayIssue(reader: FileReader, tenant: unknown, prefix: Path, issue: Issue): void {
+  const path = [...prefix, ...(issue.path as Path)];
+  if (issue.code === 'unrecognized_keys') {
+    for (const key of issue.keys) reader.say([...path, key], 'is not a known setting', 'key');
+    return;
+  }
+  if (issue.code === 'invalid_union') {
+    // The one alternative that has the right shape tells best what is wrong.
+    const near = issue.errors.filter(
+      (issues) => !issues.some(({ path, code }) => path.length === 0 && isShape(code)),
+    );
+    const [only] = near;
+    if (near.length === 1 && only !== undefined) {
+      for (const inner of only) sayIssue(reader, valueAt(tenant, issue.path as Path), path, inner);
+      return;
+    }
+    const words = issue.errors.map(([first]) => first && wordsFor(first, null)).filter(Boolean);
+    reader.say(path, [...new Set(words)].join(', or '));
+    return;
+  }
+  reader.say(path, wordsFor(issue, valueAt(tenant, issue.path as Path)));
+}
+
+const isShape = (code: Issue['code']): boolean => code === 'invalid_type' || code === 'invalid_value';
+
+function wordsFor(issue: Issue, value: unknown): string {
+  if (value === undefined) return 'is missing';
+  switch (issue.code) {
+    case 'invalid_type':
+      if (issue.expected === 'string' && (typeof value === 'number' || typeof value === 'boolean')) {
+        return 'must be text: put it in quotes';
+      }
+      return `must be ${{ string: 'text', object: 'a group of settings', array: 'a list', boolean: 'true or false', record: 'a group of settings' }[issue.expected as string] ?? issue.expected}`;
+    case 'invalid_value':
+      return `must be ${issue.values.map(String).join(' or ')}`;
+    case 'invalid_format':
+      if (issue.format === 'guid') return 'must be a GUID such as 7d2b5a0e-8d3c-4f0e-9a51-1f2e3d4c5b6a';
+      if (issue.format === 'url') return 'must be an https:// address';
+      if (issue.format === 'date' || issue.format === 'datetime')
+        return `must be a ${issue.format} in ISO 8601`;
+      return own(issue.message);
+    case 'too_big':
+      return `must have at most ${issue.maximum} ${issue.origin === 'string' ? 'characters' : 'entries'}`;
+    case 'too_small':
+      return issue.minimum === 1 ? 'must not be empty' : `must have at least ${issue.minimum}`;
+    case 'invalid_key':
+      return issue.issues.map(({ message }) => own(message)).join('; ');
+    default:
+      return own(issue.message);
+  }
+}
+
+/** Our schemas' own messages start small; the library's do not. */
+const own = (message: string): string =>
+  message.replace(/^Invalid \w+: /, '').replace(/^[A-Z]/, (c) => c.toLowerCase());
+
+function valueAt(value: unknown, path: Path): unknown {
+  return path.reduce<unknown>((at, part) => (at as Record<string, unknown> | undefined)?.[part], value);
+}
+
+/** No two tenants of one id, one ConnectWise company or one Umbrella console (rulings 26), valid or not. */
+function checkUnique(tenants: readonly unknown[], reader: FileReader): void {
+  const first = {
+    id: new Map<string, number>(),
+    company: new Map<string, number>(),
+    console: new Map<string, number>(),
+  };
+  const check = (
+    what: keyof typeof first,
+    identity: string | null,
+    index: number,
+    path: string,
+    words: string,
+  ) => {
+    if (identity === null) return;
+    const other = first[what].get(identity);
+    if (other === undefined) first[what].set(identity, index);
+    else {
+      const at = reader.lineOf(['tenants', other]);
+      reader.say(['tenants', index, ...path.split('.')], `${words} as the tenant on line ${at}`);
+    }
+  };
+  for (const [index, tenant] of tenants.entries()) {
+    const id = valueAt(tenant, ['id']);
+    check('id', typeof id === 'string' ? id : null, index, 'id', 'has the same id');
+    check('company', companyOf(tenant), index, 'connectwise.companyId', 'is the same ConnectWise company');
+    const console = consoleOf(tenant);
+    const path = console?.by === 'organization' ? 'umbrella.organizationId' : 'umbrella.apiKey.key';
+    check('console', console?.identity ?? null, index, path, 'is the same Umbrella console');
+  }
+}
+
+const { connectwise, umbrella } = tenantInputSchema.shape;
+
+function companyOf(tenant: unknown): string | null {
+  const site = connectwise.shape.site.safeParse(valueAt(tenant, ['connectwise', 'site']));
+  const companyId = connectwise.shape.companyId.safeParse(valueAt(tenant, ['connectwise', 'companyId']));
+  if (!site.success || !companyId.success || companyId.data === UNREAD) return null;
+  return companyIdentity({ connectwise: { site: site.data, companyId: companyId.data } } as TenantSpec);
+}
+
+/** `organizationId`, else the client id of Umbrella's key; each at its origin. */
+function consoleOf(tenant: unknown): { identity: string; by: 'organization' | 'key' } | null {
+  const url = umbrella.shape.url.safeParse(valueAt(tenant, ['umbrella', 'url']));
+  if (!url.success) return null;
+  const organization = valueAt(tenant, ['umbrella', 'organizationId']);
+  if (typeof organization === 'string' || typeof organization === 'number') {
+    if (organization === UNREAD) return null;
+    return { identity: `${url.data} organization ${organization}`, by: 'organization' };
+  }
+  const key = valueAt(tenant, ['umbrella', 'apiKey', 'key']);
+  if (typeof key !== 'string' || key === UNREAD) return null;
+  return { identity: `${url.data} key ${key}`, by: 'key' };
+}
