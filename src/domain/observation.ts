@@ -1,4 +1,4 @@
-import type { Failure } from './outcome.ts';
+import { saysNothing, type Failure } from './outcome.ts';
 import type { Level } from './tenant.ts';
 
 /**
@@ -132,7 +132,10 @@ export type Observation = { at: string } & {
   candidates: Record<string, Reading<KeyProof>>;
 };
 
-/** The last value that was seen, and the last failure since; either may be absent. */
+/**
+ * The last value that was seen, and the last failure since; either may be absent. Weather does not replace a
+ * failure that said something: a right that lacked is not granted by a timeout (rulings 2).
+ */
 export interface Remembered<T> {
   value?: T;
   /** When the value was seen, ISO 8601. */
@@ -166,7 +169,10 @@ export function remember(known: Facts, observation: Observation): Facts {
 
 function rememberOne<T>(known: Remembered<T> | undefined, reading: Reading<T>): Remembered<T> {
   if (reading.ok) return { value: reading.value, at: reading.at, source: reading.source };
-  const { failure: _, ...kept } = known ?? {};
+  const { failure: earlier, ...kept } = known ?? {};
+  if (earlier && saysNothing(reading.failure) && !saysNothing(earlier.failure)) {
+    return { ...kept, failure: earlier };
+  }
   return { ...kept, failure: { failure: reading.failure, at: reading.at } };
 }
 

@@ -1,0 +1,133 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { isFresh, noFacts, remember, type Facts, type Observation } from '../../src/domain/observation.ts';
+import {
+  ago,
+  alive,
+  at,
+  DAY,
+  FACT_NAMES,
+  factsOf,
+  factsWith,
+  forbidden,
+  HOUR,
+  healthyValues,
+  MINUTE,
+  observationOf,
+  read,
+  seen,
+  timeout,
+  unread,
+  weather,
+} from './fixtures.ts';
+
+const observation = (parts: Partial<Observation> = {}): Observation => ({ at, candidates: {}, ...parts });
+const roles = healthyValues().roles;
+
+describe('what is remembered of an observation', () => {
+  it('what was seen replaces what was known, and clears the failure before it', () => {
+    const known: Facts = {
+      candidates: {},
+      roles: {
+        ...seen({ items: [], controlSeen: false }, ago(DAY)),
+        failure: { failure: timeout, at: ago(HOUR) },
+      },
+    };
+    expect(remember(known, observation({ roles: read(roles) })).roles).toEqual(seen(roles));
+  });
+
+  it('what could not be read keeps its value and its time, and says why', () => {
+    const known: Facts = { candidates: {}, roles: seen(roles, ago(HOUR)) };
+    expect(remember(known, observation({ roles: unread(timeout) })).roles).toEqual({
+      ...seen(roles, ago(HOUR)),
+      failure: { failure: timeout, at },
+    });
+  });
+
+  it('what was never seen has a failure and no value', () => {
+    expect(remember(noFacts(), observation({ roles: unread(timeout) })).roles).toEqual({
+      failure: { failure: timeout, at },
+    });
+  });
+
+  it('what was not asked for is untouched', () => {
+    const known = factsWith({}, ago(HOUR));
+    const { site: _, ...rest } = remember(known, observation({ site: read(healthyValues().site) }));
+    const { site: __, ...before } = known;
+    expect(rest).toEqual(before);
+  });
+
+  it('a candidate that was not proved this time is forgotten, one that could not be is not', () => {
+    const known: Facts = { candidates: { gone: seen(alive()), kept: seen(alive(), ago(HOUR)) } };
+    expect(remember(known, observation({ candidates: { kept: unread(timeout) } })).candidates).toEqual({
+      kept: { ...seen(alive(), ago(HOUR)), failure: { failure: timeout, at } },
+    });
+  });
+
+  it('weather changes no value and no time of any fact', () => {
+    fc.assert(
+      fc.property(factsOf(), fc.infiniteStream(weather), (known, failures) => {
+        const after = remember(
+          known,
+          observationOf(known, () => failures.next().value, at),
+        );
+        for (const name of FACT_NAMES) {
+          expect(after[name]?.value).toEqual(known[name]?.value);
+          expect(after[name]?.at).toEqual(known[name]?.at);
+        }
+        for (const [id, proof] of Object.entries(known.candidates)) {
+          expect(after.candidates[id]?.value).toEqual(proof.value);
+        }
+      }),
+    );
+  });
+
+  it('weather does not unsay an answer that said something: a right that lacked still lacks', () => {
+    const known: Facts = { candidates: {}, roles: { failure: { failure: forbidden, at: ago(HOUR) } } };
+    expect(remember(known, observation({ roles: unread(timeout) })).roles).toEqual(known.roles);
+    expect(remember(known, observation({ roles: read(roles) })).roles).toEqual(seen(roles));
+  });
+
+  it('the facts known before are left as they were', () => {
+    fc.assert(
+      fc.property(factsOf(), weather, (known, failure) => {
+        const copy = structuredClone(known);
+        remember(
+          known,
+          observationOf(known, () => failure, at),
+        );
+        expect(known).toEqual(copy);
+      }),
+    );
+  });
+});
+
+describe('a fresh fact', () => {
+  it('was seen in this observation, or after it began', () => {
+    expect(isFresh(seen(roles, at), at)).toBe(true);
+    expect(isFresh(seen(roles, ago(-MINUTE)), at)).toBe(true);
+  });
+
+  it('is not one that was seen before, that was never seen, or that failed since', () => {
+    expect(isFresh(seen(roles, ago(1)), at)).toBe(false);
+    expect(isFresh(undefined, at)).toBe(false);
+    expect(isFresh({ failure: { failure: timeout, at } }, at)).toBe(false);
+    expect(isFresh({ ...seen(roles), failure: { failure: timeout, at } }, at)).toBe(false);
+  });
+
+  it('may be the knowledge that there is nothing', () => {
+    expect(isFresh(seen(null), at)).toBe(true);
+  });
+
+  it('is never one that only weather met', () => {
+    fc.assert(
+      fc.property(factsOf(), weather, (known, failure) => {
+        const after = remember(
+          known,
+          observationOf(known, () => failure, at),
+        );
+        for (const name of FACT_NAMES) expect(isFresh<unknown>(after[name], at)).toBe(false);
+      }),
+    );
+  });
+});
