@@ -1,0 +1,152 @@
+import type { Logger } from 'pino';
+import { reconcile, type ReconcileDeps } from './reconcile.ts';
+import type { Claim, ClaimedTenant, Claims } from './ports.ts';
+
+/**
+ * The loop: takes due tenants as slots come free, keeps their claims alive, runs each once.
+ *
+ *   poll (1 s) · a trigger's notice · the next due time ──▶ take ──▶ run ──▶ record
+ *                                                         heartbeat (10 s) ──▶ lost? abort the run
+ *
+ * All that it knows is in the database, so that any number of replicas share the work and a killed one's
+ * tenants are due again when their leases run out (design.md §4).
+ */
+
+export interface LoopOptions {
+  /** Names this process in the rows that it claims. */
+  owner: string;
+  /** Tenants that run at once. */
+  concurrency: number;
+  leaseMs: number;
+  heartbeatMs: number;
+  pollMs: number;
+  /** Ms for the calls of one reconcile; must leave time to record within the lease. */
+  callsMs: number;
+}
+
+export const LOOP_DEFAULTS = {
+  leaseMs: 30_000,
+  heartbeatMs: 10_000,
+  pollMs: 1_000,
+  callsMs: 60_000,
+} as const;
+
+export interface Loop {
+  start(): Promise<void>;
+  /** Takes no more tenants; waits for those that run, then aborts what is left and gives the claims back. */
+  drain(deadlineMs: number): Promise<void>;
+  /** Runs under way. */
+  running(): number;
+  /** True while the loop has asked for work, and been answered, within the last three polls. */
+  alive(): boolean;
+}
+
+interface Run {
+  claim: Claim;
+  abort: AbortController;
+  done: Promise<void>;
+}
+
+export function createLoop(
+  deps: ReconcileDeps & { claims: Claims; log: Logger },
+  options: LoopOptions,
+): Loop {
+  const { claims, clock, log } = deps;
+  const runs = new Map<string, Run>();
+  let stopping = false;
+  let taking: Promise<void> | null = null;
+  let again = false;
+  let lastAnswer = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let heartbeat: NodeJS.Timeout | undefined;
+  let unlisten: () => Promise<void> = async () => {};
+
+  function wake(): void {
+    if (stopping) return;
+    if (taking) {
+      again = true;
+      return;
+    }
+    taking = take().finally(() => {
+      taking = null;
+      if (again) {
+        again = false;
+        wake();
+      }
+    });
+  }
+
+  async function take(): Promise<void> {
+    clearTimeout(timer);
+    let dueInMs: number | null = null;
+    try {
+      const free = options.concurrency - runs.size;
+      const taken = free > 0 ? await claims.take(options.owner, free, options.leaseMs) : [];
+      for (const tenant of taken) begin(tenant);
+      if (free > taken.length) dueInMs = await claims.nextDueInMs();
+      lastAnswer = clock.now().getTime();
+    } catch (error) {
+      log.warn({ error: describe(error) }, 'the database did not answer; trying again');
+    }
+    if (!stopping) timer = setTimeout(wake, Math.max(5, Math.min(dueInMs ?? Infinity, options.pollMs)));
+  }
+
+  function begin(tenant: ClaimedTenant): void {
+    const abort = new AbortController();
+    const { claim } = tenant;
+    const done = reconcile(deps, tenant, { callsMs: options.callsMs }, abort.signal)
+      .then(async (end) => {
+        if (end === 'lost') log.warn({ tenant: claim.tenantId }, 'the claim was lost; nothing was recorded');
+        if (end === 'gone') await claims.release(claim, 0);
+      })
+      .catch((error: unknown) => {
+        // The claim is left to run out: the tenant is due again then, and a broken machine is not hammered.
+        log.error({ tenant: claim.tenantId, error: describe(error) }, 'a reconcile broke off');
+      })
+      .finally(() => {
+        runs.delete(claim.tenantId);
+        wake();
+      });
+    runs.set(claim.tenantId, { claim, abort, done });
+  }
+
+  async function beat(): Promise<void> {
+    if (runs.size === 0) return;
+    try {
+      const lost = await claims.heartbeat(
+        [...runs.values()].map(({ claim }) => claim),
+        options.leaseMs,
+      );
+      for (const { tenantId, token } of lost) {
+        const run = runs.get(tenantId);
+        if (run?.claim.token === token) run.abort.abort(new Error('the claim was lost'));
+      }
+    } catch (error) {
+      log.warn({ error: describe(error) }, 'heartbeat failed; the leases go on running');
+    }
+  }
+
+  return {
+    async start() {
+      unlisten = await claims.onTrigger(wake);
+      heartbeat = setInterval(() => void beat(), options.heartbeatMs);
+      wake();
+    },
+    async drain(deadlineMs) {
+      stopping = true;
+      clearTimeout(timer);
+      await taking;
+      await unlisten();
+      const all = () => Promise.allSettled([...runs.values()].map(({ done }) => done));
+      await Promise.race([all(), new Promise((resolve) => setTimeout(resolve, deadlineMs).unref())]);
+      const left = [...runs.values()];
+      for (const { abort } of left) abort.abort(new Error('the service is stopping'));
+      await Promise.allSettled(left.map(({ claim }) => claims.release(claim, 0)));
+      clearInterval(heartbeat);
+    },
+    running: () => runs.size,
+    alive: () => clock.now().getTime() - lastAnswer < 3 * options.pollMs + 2_000,
+  };
+}
+
+const describe = (error: unknown): string => (error instanceof Error ? error.message : String(error));
