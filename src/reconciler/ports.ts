@@ -288,3 +288,6 @@ export interface Reconciles {
   /** Writes everything and gives the claim back; false: the claim was lost and nothing was written. */
   record(claim: Claim, result: Result): Promise<boolean>;
 }
+
+/** What the commands need of the store: the other half of what the store implements. */
+export type * from './desk.ts';

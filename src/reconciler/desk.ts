@@ -1,0 +1,169 @@
+import type { Condition, Truth } from '../domain/condition.ts';
+import type { HeldCredential } from '../domain/credential.ts';
+import type { Handoff } from '../domain/handoff.ts';
+import type { Purpose, TenantSpec } from '../domain/tenant.ts';
+import type { EventView, Page } from './commands.ts';
+import type { NewEvent, RunRecord, StoredStatus, StoredTenant } from './ports.ts';
+
+export type { EventView, Page };
+
+/**
+ * What the commands need of the store. Each method is one transaction: it did all that it says, or nothing.
+ * A cause and its trigger are committed together. What can go wrong is a value; a throw is a broken database.
+ */
+
+/** A sealed pair to keep. One that is `active` takes the place of the purpose's active one. */
+export interface NewCredential {
+  id: string;
+  purpose: Purpose;
+  state: 'candidate' | 'active';
+  fingerprint: string;
+  member: string | null;
+  origin: string;
+  /** What the vault made of the pair, bound to this id and origin. */
+  sealed: string;
+  handoffId: string | null;
+}
+
+/** One tenant as a set of tenants is applied. */
+export interface TenantWrite {
+  id: string;
+  /** The generation that this was decided on; null: the tenant must not exist yet. */
+  expected: number | null;
+  spec: TenantSpec;
+  /** Names the Umbrella console where it is known (rulings 26); absent: whatever it is stays. */
+  consoleIdentity?: string | null;
+  credentials: NewCredential[];
+  events: NewEvent[];
+  /** What the run that this triggers will give as its cause. */
+  cause: string;
+}
+
+export type ApplyRefusal =
+  /** Somebody else was quicker; null: there is no such tenant any more. */
+  | { because: 'stale'; id: string; generation: number | null }
+  | { because: 'deleting'; id: string }
+  /** Another tenant speaks for that company or console; null where it went away meanwhile. */
+  | { because: 'company-taken' | 'console-taken'; id: string; by: string | null };
+
+export type Applied =
+  | { ok: true; tenants: { id: string; generation: number; trigger: number }[] }
+  | { ok: false; refusal: ApplyRefusal };
+
+/** Everything that is known of one tenant, read in one snapshot. */
+export interface TenantRecord {
+  tenant: StoredTenant;
+  status: StoredStatus | null;
+  credentials: HeldCredential[];
+  /** The live ones. */
+  handoffs: Handoff[];
+  lastRun: RunRecord | null;
+}
+
+/** One row of the list of tenants; `observed` is null until a run has observed something. */
+export interface TenantRow {
+  tenant: StoredTenant;
+  observed: { ready: Truth; conditions: Condition[]; observedAt: string } | null;
+}
+
+export type HandoffRefusal =
+  | { because: 'not-found' }
+  /** It was closed or withdrawn, or what was asked needs another state. */
+  | { because: 'state'; handoff: Handoff }
+  | { because: 'claimed-by-other'; handoff: Handoff };
+
+export interface Submission {
+  by: string;
+  /** Names the work as done without evidence (rulings 17). */
+  attested: boolean;
+  /** The pair that was asked for, sealed; null where none was. */
+  candidate: NewCredential | null;
+  events: NewEvent[];
+  cause: string;
+}
+
+export interface Desk {
+  /**
+   * Writes all of these tenants, or none. A spec that differs makes a new generation; every tenant given is
+   * triggered, its backoff forgotten.
+   */
+  apply(writes: TenantWrite[]): Promise<Applied>;
+  /** Marks a tenant as to be deleted and triggers the run that makes it final. */
+  requestDelete(
+    id: string,
+    ifGeneration: number | null,
+    events: NewEvent[],
+    cause: string,
+  ): Promise<
+    | { ok: true; trigger: number }
+    | { ok: false; because: 'not-found' }
+    | { ok: false; because: 'stale'; generation: number }
+  >;
+  /** Asks for a run, at once or right after the one under way; its number, or null: no such tenant. */
+  trigger(id: string, cause: string): Promise<number | null>;
+  /** Keeps a pair and triggers its proof. `consoleIdentity`: as in `TenantWrite`. */
+  addCredential(
+    tenantId: string,
+    credential: NewCredential,
+    change: { consoleIdentity?: string | null; events: NewEvent[]; cause: string },
+  ): Promise<
+    | { ok: true; trigger: number }
+    | { ok: false; because: 'not-found' | 'deleting' }
+    | { ok: false; because: 'console-taken'; by: string | null }
+  >;
+
+  tenant(id: string): Promise<TenantRecord | null>;
+  /** Those of these tenants that exist, with every credential that they ever had. */
+  tenants(ids: string[]): Promise<{ tenant: StoredTenant; credentials: HeldCredential[] }[]>;
+  /** By id, ascending; `next` is the `after` of the next page. */
+  page(page: { after: string | null; limit: number }): Promise<Page<TenantRow>>;
+  /** Newest first; `next` is the `before` of the next page. */
+  events(tenantId: string, page: { before: string | null; limit: number }): Promise<Page<EventView>>;
+  /** Newest first; `next` is the `before` of the next page. */
+  runs(tenantId: string, page: { before: string | null; limit: number }): Promise<Page<RunRecord>>;
+
+  /** The earliest deadline first. */
+  handoffs(filter: { tenant: string | null; live: boolean }): Promise<Handoff[]>;
+  handoff(id: string): Promise<Handoff | null>;
+  /** Takes an open hand-off for one person; again by the same person: no change. */
+  claimHandoff(
+    id: string,
+    by: string,
+  ): Promise<{ ok: true; handoff: Handoff } | { ok: false; refusal: HandoffRefusal }>;
+  /** Gives a claimed hand-off back; only who claimed it may. */
+  releaseHandoff(
+    id: string,
+    by: string,
+  ): Promise<{ ok: true; handoff: Handoff } | { ok: false; refusal: HandoffRefusal }>;
+  /**
+   * Says that the work was done, keeps the pair that came of it and triggers the run that looks for evidence.
+   * An unclaimed hand-off is claimed by it; one that was submitted may be submitted again.
+   */
+  submitHandoff(
+    id: string,
+    submission: Submission,
+  ): Promise<{ ok: true; handoff: Handoff; trigger: number } | { ok: false; refusal: HandoffRefusal }>;
+}
+
+/** A token of the API; its value is known to nobody but its bearer. */
+export interface StoredToken {
+  id: string;
+  name: string;
+  createdAt: string;
+  /** Null: never. */
+  expiresAt: string | null;
+}
+
+export interface Tokens {
+  /** Inserting a hash that is known already changes nothing. */
+  insert(token: { id: string; name: string; hash: string; expiresAt: string | null }): Promise<void>;
+  /** Null: unknown, or expired by the database's clock. */
+  findByHash(hash: string): Promise<StoredToken | null>;
+}
+
+/** A known text, sealed under each key-encryption key: opening it proves that the key given is the right one. */
+export interface VaultChecks {
+  read(kid: string): Promise<string | null>;
+  /** Keeps the first that was written for this key, and returns that one. */
+  write(kid: string, sealed: string): Promise<string>;
+}

@@ -1,0 +1,32 @@
+import { customType, timestamp } from 'drizzle-orm/pg-core';
+
+/**
+ * Text as PostgreSQL can keep it. A vendor's text may hold a NUL or half of a surrogate pair, which
+ * PostgreSQL refuses: one such character would make every later run of that tenant fail to record.
+ */
+export const keepable = (text: string): string => text.toWellFormed().replaceAll('\0', '\uFFFD');
+
+/** JSON as PostgreSQL can keep it. */
+export const toJson = (value: unknown): string =>
+  JSON.stringify(value, (_key, part: unknown) => (typeof part === 'string' ? keepable(part) : part));
+
+const jsonbColumn = customType<{ data: unknown; driverData: unknown }>({
+  dataType: () => 'jsonb',
+  toDriver: toJson,
+});
+
+/** A `jsonb` column of one type. */
+export const jsonb = <T>(name: string) => jsonbColumn(name).$type<T>();
+
+/** Free text, some of it a vendor's. */
+export const text = customType<{ data: string; driverData: string }>({
+  dataType: () => 'text',
+  toDriver: keepable,
+});
+
+/** A moment, with its zone. */
+export const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' });
+
+/** ISO 8601 in UTC, as the ports speak of times. */
+export const iso = (at: Date): string => at.toISOString();
+export const isoOrNull = (at: Date | null): string | null => at?.toISOString() ?? null;

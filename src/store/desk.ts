@@ -1,0 +1,324 @@
+import { and, asc, eq, gt, inArray, ne, sql } from 'drizzle-orm';
+import { isLive } from '../domain/handoff.ts';
+import { companyIdentity } from '../domain/tenant.ts';
+import type { ApplyRefusal, Desk, HandoffRefusal, TenantWrite } from '../reconciler/ports.ts';
+import { addCredential, credentials, credentialsOf, toCredential } from './credentials.ts';
+import type { Database, Executor } from './database.ts';
+import { StoreError, toStoreError } from './database.ts';
+import { addEvents, pageOfEvents } from './events.ts';
+import { handoffs, listHandoffs, toHandoff } from './handoffs.ts';
+import { pageOfRuns } from './runs.ts';
+import { statuses, toStatus } from './statuses.ts';
+import { tenants, toTenant } from './tenants.ts';
+import { triggerTenant } from './trigger.ts';
+
+const ONE_SNAPSHOT = { isolationLevel: 'repeatable read', accessMode: 'read only' } as const;
+
+export const createDesk = (db: Database): Desk => ({
+  async apply(writes) {
+    // In the order of their ids, as whoever locks several tenants does: two such never wait for each other.
+    const ordered = writes.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+    let current: TenantWrite | undefined;
+    try {
+      return await db.transaction(async (tx) => {
+        const applied = [];
+        for (current of ordered) applied.push(await applyOne(tx, current));
+        return { ok: true, tenants: applied };
+      });
+    } catch (error) {
+      if (error instanceof Refused) return { ok: false, refusal: error.refusal };
+      const taken = takenIdentity(error);
+      if (!taken || !current) throw error;
+      return {
+        ok: false,
+        refusal: { because: taken, id: current.id, by: await holderOf(db, taken, current, writes) },
+      };
+    }
+  },
+
+  requestDelete: (id, ifGeneration, events, cause) =>
+    db.transaction(async (tx) => {
+      const row = await lockTenant(tx, id);
+      if (!row) return { ok: false, because: 'not-found' };
+      if (ifGeneration !== null && row.generation !== ifGeneration) {
+        return { ok: false, because: 'stale', generation: row.generation };
+      }
+      await tx
+        .update(tenants)
+        .set({ deleting: true, updatedAt: sql`now()` })
+        .where(eq(tenants.id, id));
+      await addEvents(tx, id, events);
+      return { ok: true, trigger: await triggerLocked(tx, id, cause, true) };
+    }),
+
+  trigger: (id, cause) => db.transaction((tx) => triggerTenant(tx, id, cause, false)),
+
+  async addCredential(tenantId, credential, { consoleIdentity, events, cause }) {
+    try {
+      return await db.transaction(async (tx) => {
+        const row = await lockTenant(tx, tenantId);
+        if (!row) return { ok: false, because: 'not-found' };
+        if (row.deleting) return { ok: false, because: 'deleting' };
+        if (consoleIdentity !== undefined) {
+          await tx.update(tenants).set({ consoleIdentity }).where(eq(tenants.id, tenantId));
+        }
+        await addCredential(tx, tenantId, credential, cause);
+        await addEvents(tx, tenantId, events);
+        return { ok: true, trigger: await triggerLocked(tx, tenantId, cause, true) };
+      });
+    } catch (error) {
+      if (takenIdentity(error) !== 'console-taken' || !consoleIdentity) throw error;
+      return { ok: false, because: 'console-taken', by: await consoleHolder(db, consoleIdentity, tenantId) };
+    }
+  },
+
+  tenant: (id) =>
+    db.transaction(async (tx) => {
+      const [row] = await tx
+        .select()
+        .from(tenants)
+        .leftJoin(statuses, eq(statuses.tenantId, tenants.id))
+        .where(eq(tenants.id, id));
+      if (!row) return null;
+      const { items } = await pageOfRuns(tx, id, { before: null, limit: 1 });
+      return {
+        tenant: toTenant(row.tenants),
+        status: row.statuses && toStatus(row.statuses),
+        credentials: (await credentialsOf(tx, id)).map(toCredential),
+        handoffs: await listHandoffs(tx, { tenant: id, live: true }),
+        lastRun: items[0] ?? null,
+      };
+    }, ONE_SNAPSHOT),
+
+  tenants: (ids) =>
+    db.transaction(async (tx) => {
+      if (ids.length === 0) return [];
+      const rows = await tx.select().from(tenants).where(inArray(tenants.id, ids)).orderBy(asc(tenants.id));
+      const held = await tx
+        .select()
+        .from(credentials)
+        .where(inArray(credentials.tenantId, ids))
+        .orderBy(asc(credentials.createdAt), asc(credentials.id));
+      const byTenant = Map.groupBy(held, ({ tenantId }) => tenantId);
+      return rows.map((row) => ({
+        tenant: toTenant(row),
+        credentials: (byTenant.get(row.id) ?? []).map(toCredential),
+      }));
+    }, ONE_SNAPSHOT),
+
+  async page({ after, limit }) {
+    const rows = await db
+      .select({
+        tenant: tenants,
+        observed: {
+          ready: statuses.ready,
+          conditions: statuses.conditions,
+          observedAt: statuses.observedAt,
+        },
+      })
+      .from(tenants)
+      .leftJoin(statuses, eq(statuses.tenantId, tenants.id))
+      .where(after === null ? undefined : gt(tenants.id, after))
+      .orderBy(asc(tenants.id))
+      .limit(limit + 1);
+    const items = rows.slice(0, limit).map(({ tenant, observed }) => ({
+      tenant: toTenant(tenant),
+      observed: observed && { ...observed, observedAt: observed.observedAt.toISOString() },
+    }));
+    return { items, next: rows.length > limit ? (items.at(-1)?.tenant.id ?? null) : null };
+  },
+
+  events: (tenantId, page) => pageOfEvents(db, tenantId, page),
+  runs: (tenantId, page) => pageOfRuns(db, tenantId, page),
+  handoffs: (filter) => listHandoffs(db, filter),
+
+  async handoff(id) {
+    const [row] = await db.select().from(handoffs).where(eq(handoffs.id, id));
+    return row ? toHandoff(row) : null;
+  },
+
+  claimHandoff: (id, by) =>
+    db.transaction(async (tx) => {
+      const handoff = await lockHandoff(tx, id);
+      if (!handoff) return refuse({ because: 'not-found' });
+      if (handoff.state === 'claimed') {
+        return handoff.claimedBy === by
+          ? { ok: true, handoff }
+          : refuse({ because: 'claimed-by-other', handoff });
+      }
+      if (handoff.state !== 'open') return refuse({ because: 'state', handoff });
+      const changed = await changeHandoff(tx, id, { state: 'claimed', claimedBy: by, claimedAt: sql`now()` });
+      await addEvents(tx, handoff.tenantId, [
+        {
+          type: 'HandoffClaimed',
+          message: `${by} claimed: ${handoff.content.title}`,
+          data: { handoff: id, by },
+        },
+      ]);
+      return { ok: true, handoff: changed };
+    }),
+
+  releaseHandoff: (id, by) =>
+    db.transaction(async (tx) => {
+      const handoff = await lockHandoff(tx, id);
+      if (!handoff) return refuse({ because: 'not-found' });
+      if (handoff.state !== 'claimed') return refuse({ because: 'state', handoff });
+      if (handoff.claimedBy !== by) return refuse({ because: 'claimed-by-other', handoff });
+      const changed = await changeHandoff(tx, id, { state: 'open', claimedBy: null, claimedAt: null });
+      await addEvents(tx, handoff.tenantId, [
+        {
+          type: 'HandoffReleased',
+          message: `${by} gave back: ${handoff.content.title}`,
+          data: { handoff: id, by },
+        },
+      ]);
+      return { ok: true, handoff: changed };
+    }),
+
+  submitHandoff: (id, { by, attested, candidate, events, cause }) =>
+    db.transaction(async (tx) => {
+      const handoff = await lockHandoff(tx, id);
+      if (!handoff) return refuse({ because: 'not-found' });
+      if (!isLive(handoff)) return refuse({ because: 'state', handoff });
+      if (handoff.claimedBy !== null && handoff.claimedBy !== by) {
+        return refuse({ because: 'claimed-by-other', handoff });
+      }
+      if (candidate) await addCredential(tx, handoff.tenantId, candidate, cause);
+      const changed = await changeHandoff(tx, id, {
+        state: 'submitted',
+        submittedBy: by,
+        submittedAt: sql`now()`,
+        attested,
+        ...(handoff.claimedBy === null ? { claimedBy: by, claimedAt: sql`now()` } : {}),
+      });
+      await addEvents(tx, handoff.tenantId, events);
+      return { ok: true, handoff: changed, trigger: await triggerLocked(tx, handoff.tenantId, cause, true) };
+    }),
+});
+
+/** Ends a transaction with a refusal: what it wrote for other tenants is taken back. */
+class Refused extends Error {
+  readonly refusal: ApplyRefusal;
+  constructor(refusal: ApplyRefusal) {
+    super(refusal.because);
+    this.refusal = refusal;
+  }
+}
+
+const refuse = (refusal: HandoffRefusal) => ({ ok: false as const, refusal });
+
+async function applyOne(
+  tx: Executor,
+  write: TenantWrite,
+): Promise<{ id: string; generation: number; trigger: number }> {
+  const { id, expected, spec } = write;
+  const desired = {
+    spec,
+    companyIdentity: companyIdentity(spec),
+    ...(write.consoleIdentity === undefined ? {} : { consoleIdentity: write.consoleIdentity }),
+  };
+  const row = await lockTenant(tx, id);
+  if ((row?.generation ?? null) !== expected) {
+    throw new Refused({ because: 'stale', id, generation: row?.generation ?? null });
+  }
+  if (row?.deleting) throw new Refused({ because: 'deleting', id });
+  const [written] = row
+    ? await tx
+        .update(tenants)
+        .set({
+          ...desired,
+          generation: sql`${tenants.generation} + (${tenants.spec} is distinct from ${sql.param(spec, tenants.spec)})::int`,
+          updatedAt: sql`now()`,
+        })
+        .where(eq(tenants.id, id))
+        .returning({ generation: tenants.generation })
+    : await tx
+        .insert(tenants)
+        .values({ id, ...desired })
+        .onConflictDoNothing({ target: tenants.id })
+        .returning({ generation: tenants.generation });
+  // Inserted by somebody else since the row was looked for.
+  if (!written) throw new Refused({ because: 'stale', id, generation: 1 });
+  for (const credential of write.credentials) await addCredential(tx, id, credential, write.cause);
+  await addEvents(tx, id, write.events);
+  return { id, generation: written.generation, trigger: await triggerLocked(tx, id, write.cause, true) };
+}
+
+async function lockTenant(tx: Executor, id: string) {
+  const [row] = await tx
+    .select({ generation: tenants.generation, deleting: tenants.deleting })
+    .from(tenants)
+    .where(eq(tenants.id, id))
+    .for('update');
+  return row ?? null;
+}
+
+async function triggerLocked(
+  tx: Executor,
+  id: string,
+  cause: string,
+  resetBackoff: boolean,
+): Promise<number> {
+  const trigger = await triggerTenant(tx, id, cause, resetBackoff);
+  if (trigger === null) throw new Error(`tenant ${id} went away under its own lock`);
+  return trigger;
+}
+
+/** A hand-off, locked after its tenant: in the same order as a run that records. */
+async function lockHandoff(tx: Executor, id: string) {
+  const [known] = await tx.select({ tenantId: handoffs.tenantId }).from(handoffs).where(eq(handoffs.id, id));
+  if (!known) return null;
+  await lockTenant(tx, known.tenantId);
+  const [row] = await tx.select().from(handoffs).where(eq(handoffs.id, id)).for('update');
+  return row ? toHandoff(row) : null;
+}
+
+type HandoffPatch = Parameters<ReturnType<Executor['update']>['set']>[0];
+
+async function changeHandoff(tx: Executor, id: string, patch: HandoffPatch) {
+  const [row] = await tx.update(handoffs).set(patch).where(eq(handoffs.id, id)).returning();
+  if (!row) throw new Error(`hand-off ${id} went away under its own lock`);
+  return toHandoff(row);
+}
+
+function takenIdentity(error: unknown): 'company-taken' | 'console-taken' | null {
+  const known = toStoreError(error);
+  if (!(known instanceof StoreError)) return null;
+  if (known.constraint === 'tenants_company_identity') return 'company-taken';
+  if (known.constraint === 'tenants_console_identity') return 'console-taken';
+  return null;
+}
+
+/** Who holds what `write` asked for: a tenant that is stored, or another of the same set. */
+async function holderOf(
+  db: Database,
+  taken: 'company-taken' | 'console-taken',
+  write: TenantWrite,
+  set: TenantWrite[],
+): Promise<string | null> {
+  const others = set.filter(({ id }) => id !== write.id);
+  if (taken === 'console-taken') {
+    const console = write.consoleIdentity;
+    if (!console) return null;
+    return (
+      others.find(({ consoleIdentity }) => consoleIdentity === console)?.id ??
+      (await consoleHolder(db, console, write.id))
+    );
+  }
+  const company = companyIdentity(write.spec);
+  const inSet = others.find(({ spec }) => companyIdentity(spec) === company);
+  if (inSet) return inSet.id;
+  const [row] = await db
+    .select({ id: tenants.id })
+    .from(tenants)
+    .where(and(eq(tenants.companyIdentity, company), ne(tenants.id, write.id)));
+  return row?.id ?? null;
+}
+
+async function consoleHolder(db: Database, console: string, butNot: string): Promise<string | null> {
+  const [row] = await db
+    .select({ id: tenants.id })
+    .from(tenants)
+    .where(and(eq(tenants.consoleIdentity, console), ne(tenants.id, butNot)));
+  return row?.id ?? null;
+}

@@ -1,0 +1,53 @@
+import { and, desc, eq, lt } from 'drizzle-orm';
+import { bigint, index, pgTable } from 'drizzle-orm/pg-core';
+import type { EventView, NewEvent, Page } from '../reconciler/ports.ts';
+import { instant, iso, jsonb, text } from './columns.ts';
+import type { Executor } from './database.ts';
+
+/** What happened, in words; append only. It outlives its tenant, so that an auditor still finds it. */
+export const events = pgTable(
+  'events',
+  {
+    id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    tenantId: text('tenant_id').notNull(),
+    at: instant('at').notNull().defaultNow(),
+    type: text('type').notNull(),
+    message: text('message').notNull(),
+    data: jsonb<Record<string, unknown>>('data'),
+  },
+  (table) => [index('events_of_tenant').on(table.tenantId, table.id)],
+);
+
+export async function addEvents(tx: Executor, tenantId: string, added: NewEvent[]): Promise<void> {
+  if (added.length === 0) return;
+  await tx.insert(events).values(added.map(({ type, message, data }) => ({ tenantId, type, message, data })));
+}
+
+/** A page of a tenant's events, newest first; a `before` that is no event's id finds nothing. */
+export async function pageOfEvents(
+  tx: Executor,
+  tenantId: string,
+  page: { before: string | null; limit: number },
+): Promise<Page<EventView>> {
+  if (page.before !== null && !/^\d{1,15}$/.test(page.before)) return { items: [], next: null };
+  const rows = await tx
+    .select()
+    .from(events)
+    .where(
+      and(
+        eq(events.tenantId, tenantId),
+        page.before === null ? undefined : lt(events.id, Number(page.before)),
+      ),
+    )
+    .orderBy(desc(events.id))
+    .limit(page.limit + 1);
+  const items = rows.slice(0, page.limit).map((row) => ({
+    id: String(row.id),
+    tenant: row.tenantId,
+    at: iso(row.at),
+    type: row.type,
+    message: row.message,
+    data: row.data,
+  }));
+  return { items, next: rows.length > page.limit ? (items.at(-1)?.id ?? null) : null };
+}

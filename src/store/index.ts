@@ -1,0 +1,67 @@
+import type pg from 'pg';
+import type { Claims, Desk, Reconciles, Tokens, VaultChecks } from '../reconciler/ports.ts';
+import { createClaims } from './claims.ts';
+import { openDatabase, openPool, toStoreError, withStoreErrors } from './database.ts';
+import { createDesk } from './desk.ts';
+import { createListener } from './listener.ts';
+import { createReconciles } from './reconciles.ts';
+import { createTokens } from './tokens.ts';
+import { createVaultChecks } from './vault-checks.ts';
+
+export { StoreError } from './database.ts';
+export { startEmbedded } from './embedded.ts';
+export { migrate, pendingMigrations } from './migrate.ts';
+
+export type Health = { ok: true; latencyMs: number } | { ok: false; detail: string };
+
+export interface Store {
+  claims: Claims;
+  reconciles: Reconciles;
+  desk: Desk;
+  tokens: Tokens;
+  vaultChecks: VaultChecks;
+  /** For the migrator. */
+  pool: pg.Pool;
+  /** Whether the database answers, and how fast; never throws. */
+  health(): Promise<Health>;
+  /** Waits for what is under way, then lets every connection go. */
+  close(): Promise<void>;
+}
+
+export interface StoreOptions {
+  /** Where a connection that broke while nobody used it is told; such a loss never ends the process. */
+  onError?: (error: Error) => void;
+}
+
+/** Everything that is kept in PostgreSQL. Connects when it is first used; what it throws carries no rows. */
+export function createStore(
+  connection: string | pg.PoolConfig,
+  { onError = () => undefined }: StoreOptions = {},
+): Store {
+  const config = typeof connection === 'string' ? { connectionString: connection } : connection;
+  const pool = openPool(config, onError);
+  const db = openDatabase(pool);
+  const listener = createListener(config, onError);
+  return {
+    claims: withStoreErrors(createClaims(pool, listener)),
+    reconciles: withStoreErrors(createReconciles(db)),
+    desk: withStoreErrors(createDesk(db)),
+    tokens: withStoreErrors(createTokens(db)),
+    vaultChecks: withStoreErrors(createVaultChecks(db)),
+    pool,
+    async health() {
+      const started = performance.now();
+      try {
+        await pool.query('select 1');
+        return { ok: true, latencyMs: performance.now() - started };
+      } catch (error) {
+        const known = toStoreError(error);
+        return { ok: false, detail: known instanceof Error ? known.message : 'the database does not answer' };
+      }
+    },
+    async close() {
+      await listener.close();
+      await pool.end();
+    },
+  };
+}

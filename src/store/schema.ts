@@ -1,0 +1,11 @@
+/** Every table, for drizzle-kit. */
+export { credentials } from './credentials.ts';
+export { events } from './events.ts';
+export { handoffs } from './handoffs.ts';
+export { intents } from './intents.ts';
+export { ownedObjects } from './owned.ts';
+export { runs } from './runs.ts';
+export { statuses } from './statuses.ts';
+export { tenants } from './tenants.ts';
+export { tokens } from './tokens.ts';
+export { vaultChecks } from './vault-checks.ts';

@@ -1,0 +1,35 @@
+import { and, eq, gt, isNull, or, sql } from 'drizzle-orm';
+import { pgTable, uniqueIndex } from 'drizzle-orm/pg-core';
+import type { Tokens } from '../reconciler/ports.ts';
+import { instant, iso, isoOrNull, text } from './columns.ts';
+import type { Database } from './database.ts';
+
+/** Tokens of the API, as hashes. */
+export const tokens = pgTable(
+  'tokens',
+  {
+    id: text('id').primaryKey(),
+    name: text('name').notNull(),
+    hash: text('hash').notNull(),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    expiresAt: instant('expires_at'),
+  },
+  (table) => [uniqueIndex('tokens_hash').on(table.hash)],
+);
+
+export const createTokens = (db: Database): Tokens => ({
+  async insert({ id, name, hash, expiresAt }) {
+    await db
+      .insert(tokens)
+      .values({ id, name, hash, expiresAt: expiresAt === null ? null : new Date(expiresAt) })
+      .onConflictDoNothing({ target: tokens.hash });
+  },
+  async findByHash(hash) {
+    const [row] = await db
+      .select()
+      .from(tokens)
+      .where(and(eq(tokens.hash, hash), or(isNull(tokens.expiresAt), gt(tokens.expiresAt, sql`now()`))));
+    if (!row) return null;
+    return { id: row.id, name: row.name, createdAt: iso(row.createdAt), expiresAt: isoOrNull(row.expiresAt) };
+  },
+});
