@@ -94,20 +94,24 @@ export function createLoop(
   function begin(tenant: ClaimedTenant): void {
     const abort = new AbortController();
     const { claim } = tenant;
-    const done = reconcile(deps, tenant, { callsMs: options.callsMs }, abort.signal)
-      .then(async (end) => {
-        if (end === 'lost') log.warn({ tenant: claim.tenantId }, 'the claim was lost; nothing was recorded');
-        if (end === 'gone') await claims.release(claim, 0);
-      })
-      .catch((error: unknown) => {
-        // The claim is left to run out: the tenant is due again then, and a broken machine is not hammered.
-        log.error({ tenant: claim.tenantId, error: describe(error) }, 'a reconcile broke off');
-      })
-      .finally(() => {
-        runs.delete(claim.tenantId);
-        wake();
-      });
+    const done = run(tenant, abort.signal);
     runs.set(claim.tenantId, { claim, abort, done });
+  }
+
+  async function run(tenant: ClaimedTenant, signal: AbortSignal): Promise<void> {
+    const { claim } = tenant;
+    const { tenantId } = claim;
+    try {
+      const end = await reconcile(deps, tenant, { callsMs: options.callsMs }, signal);
+      if (end === 'lost') log.warn({ tenant: tenantId }, 'the claim was lost; nothing was recorded');
+      if (end === 'gone') await claims.release(claim, 0);
+    } catch (error) {
+      // The claim is left to run out: the tenant is due again then, and a broken machine is not hammered.
+      log.error({ tenant: tenantId, error: describe(error) }, 'a reconcile broke off');
+    } finally {
+      runs.delete(tenantId);
+      wake();
+    }
   }
 
   async function beat(): Promise<void> {
