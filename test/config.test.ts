@@ -1,0 +1,165 @@
+import { randomBytes } from 'node:crypto';
+import { inspect } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { describeProblems, readConfig, type Config } from '../src/config.ts';
+
+const noFiles = (path: string): string => {
+  throw Object.assign(new Error(`no such file ${path}`), { code: 'ENOENT' });
+};
+const files =
+  (contents: Record<string, string>) =>
+  (path: string): string =>
+    contents[path] ?? noFiles(path);
+
+function configOf(env: Record<string, string>, contents: Record<string, string> = {}): Config {
+  const answer = readConfig(env, files(contents));
+  if (!answer.ok) throw new Error(describeProblems(answer.problems));
+  return answer.config;
+}
+function problemsOf(env: Record<string, string>, contents: Record<string, string> = {}) {
+  const answer = readConfig(env, files(contents));
+  return answer.ok ? [] : answer.problems;
+}
+
+const KEK = randomBytes(32).toString('base64');
+const TOKEN = randomBytes(32).toString('hex');
+
+describe('the configuration', () => {
+  it('needs no variable at all', () => {
+    expect(configOf({})).toEqual({
+      databaseUrl: null,
+      data: '.parasol',
+      host: '127.0.0.1',
+      port: 8080,
+      kek: null,
+      adminToken: null,
+      logLevel: 'info',
+      concurrency: 32,
+      repairsPerHour: 60,
+      retentionMs: 30 * 86_400_000,
+      drainMs: 20_000,
+    });
+  });
+
+  it('reads every variable', () => {
+    const config = configOf({
+      DATABASE_URL: 'postgres://parasol:pw@db:5432/parasol',
+      PARASOL_DATA: '/var/lib/parasol',
+      PARASOL_HOST: '0.0.0.0',
+      PARASOL_PORT: '0',
+      PARASOL_KEK: KEK,
+      PARASOL_ADMIN_TOKEN: TOKEN,
+      PARASOL_LOG_LEVEL: 'debug',
+      PARASOL_CONCURRENCY: '4',
+      PARASOL_REPAIRS_PER_HOUR: '0',
+      PARASOL_RETENTION: '7d',
+      PARASOL_DRAIN: '0s',
+    });
+    expect(config).toMatchObject({
+      data: '/var/lib/parasol',
+      host: '0.0.0.0',
+      port: 0,
+      logLevel: 'debug',
+      concurrency: 4,
+      repairsPerHour: 0,
+      retentionMs: 604_800_000,
+      drainMs: 0,
+    });
+    expect(config.databaseUrl?.reveal()).toBe('postgres://parasol:pw@db:5432/parasol');
+    expect(config.kek?.reveal()).toBe(KEK);
+    expect(config.adminToken?.reveal()).toBe(TOKEN);
+  });
+
+  it.each([
+    ['DATABASE_URL', 'postgres://db/parasol', (it: Config) => it.databaseUrl?.reveal()],
+    ['PARASOL_DATA', '/data', (it: Config) => it.data],
+    ['PARASOL_HOST', '::1', (it: Config) => it.host],
+    ['PARASOL_PORT', '9000', (it: Config) => String(it.port)],
+    ['PARASOL_KEK', KEK, (it: Config) => it.kek?.reveal()],
+    ['PARASOL_ADMIN_TOKEN', TOKEN, (it: Config) => it.adminToken?.reveal()],
+    ['PARASOL_LOG_LEVEL', 'warn', (it: Config) => it.logLevel],
+    ['PARASOL_CONCURRENCY', '7', (it: Config) => String(it.concurrency)],
+    ['PARASOL_REPAIRS_PER_HOUR', '8', (it: Config) => String(it.repairsPerHour)],
+    ['PARASOL_RETENTION', '1500ms', (it: Config) => `${it.retentionMs}ms`],
+    ['PARASOL_DRAIN', '900ms', (it: Config) => `${it.drainMs}ms`],
+  ] as const)('reads %s from a file too', (name, text, read) => {
+    expect(read(configOf({ [`${name}_FILE`]: '/run/it' }, { '/run/it': `${text}\n` }))).toBe(text);
+  });
+
+  it('names every mistake at once: the variable, what was read, what is expected', () => {
+    const problems = problemsOf(
+      {
+        DATABASE_URL: 'mysql://root:hunter2@db/parasol',
+        PARASOL_HOST: 'not a host',
+        PARASOL_PORT: '80800',
+        PARASOL_KEK: 'c2hvcnQ=',
+        PARASOL_ADMIN_TOKEN: 'hunter2',
+        PARASOL_LOG_LEVEL: 'loud',
+        PARASOL_CONCURRENCY: '0',
+        PARASOL_REPAIRS_PER_HOUR: 'some',
+        PARASOL_RETENTION: 'a while',
+        PARASOL_DRAIN: '-1s',
+      },
+      {},
+    );
+    expect(problems.map((it) => it.variable)).toEqual([
+      'DATABASE_URL',
+      'PARASOL_HOST',
+      'PARASOL_PORT',
+      'PARASOL_KEK',
+      'PARASOL_ADMIN_TOKEN',
+      'PARASOL_LOG_LEVEL',
+      'PARASOL_CONCURRENCY',
+      'PARASOL_REPAIRS_PER_HOUR',
+      'PARASOL_RETENTION',
+      'PARASOL_DRAIN',
+    ]);
+    const text = describeProblems(problems);
+    expect(text.split('\n')).toHaveLength(10);
+    expect(text).toContain('PARASOL_PORT: read "80800"; expected a whole number from 0 to 65535');
+    expect(text).toContain('PARASOL_LOG_LEVEL: read "loud"; expected one of fatal');
+    expect(text).toContain('PARASOL_RETENTION: read "a while"; expected a duration such as 30d');
+  });
+
+  it('tells no secret, neither in a mistake nor when it is printed', () => {
+    const secrets = {
+      DATABASE_URL: 'mysql://hunter2',
+      PARASOL_KEK: 'hunter2',
+      PARASOL_ADMIN_TOKEN: 'hunter2',
+    };
+    expect(problemsOf(secrets)).toHaveLength(3);
+    expect(describeProblems(problemsOf(secrets))).not.toContain('hunter2');
+    expect(describeProblems(problemsOf({ PARASOL_PORT: 'hunter2' }))).toContain('hunter2');
+
+    const config = configOf({
+      DATABASE_URL: 'postgres://u:hunter2@db/x',
+      PARASOL_KEK: KEK,
+      PARASOL_ADMIN_TOKEN: TOKEN,
+    });
+    const printed = `${JSON.stringify(config)}${inspect(config, { depth: 9 })}`;
+    for (const value of ['hunter2', KEK, TOKEN]) expect(printed).not.toContain(value);
+  });
+
+  it('takes a variable that is set but empty for a mistake, never for an absence', () => {
+    expect(problemsOf({ DATABASE_URL: '' })).toMatchObject([{ variable: 'DATABASE_URL', read: 'nothing' }]);
+    expect(problemsOf({ PARASOL_KEK_FILE: '/run/kek' }, { '/run/kek': '\n' })).toMatchObject([
+      { variable: 'PARASOL_KEK_FILE', read: '"/run/kek" (empty)' },
+    ]);
+  });
+
+  it('names a file that cannot be read', () => {
+    expect(problemsOf({ PARASOL_KEK_FILE: '/run/kek' })).toEqual([
+      {
+        variable: 'PARASOL_KEK_FILE',
+        read: '"/run/kek" (ENOENT)',
+        expected: 'the path of a file that can be read',
+      },
+    ]);
+  });
+
+  it('refuses a value and a file for the same thing', () => {
+    expect(problemsOf({ PARASOL_PORT: '1', PARASOL_PORT_FILE: '/p' }, { '/p': '2' })).toMatchObject([
+      { variable: 'PARASOL_PORT', read: 'PARASOL_PORT and PARASOL_PORT_FILE' },
+    ]);
+  });
+});
