@@ -1,0 +1,254 @@
+import {
+  BrokenCircuitError,
+  ExponentialBackoff,
+  handleWhenResult,
+  noJitterGenerator,
+  retry,
+} from 'cockatiel';
+import { failed, ok, type Failure, type Outcome, type UnavailableWhy } from '../../domain/outcome.ts';
+import type { CallContext, Clock } from '../../reconciler/ports.ts';
+import { bodyOf, lostBy, plainHeaders, readText, type Answer } from './answer.ts';
+import { Gates, retryAfterMs } from './gates.ts';
+import { Origins, type BreakerOptions, type Origin } from './origins.ts';
+import { redact } from './redact.ts';
+import type { Timers } from './timers.ts';
+
+export interface HttpOptions {
+  clock: Clock;
+  timers: Timers;
+  /** What one call may take, retries included, in milliseconds. */
+  callTimeoutMs: number;
+  maxResponseBytes: number;
+  /** Repetitions of a read that failed quickly, and the wait before the first one, doubled each time. */
+  retries: { times: number; firstDelayMs: number };
+  breaker: BreakerOptions;
+}
+
+export interface HttpCall {
+  /** Scheme, host and port: where the credentials in `headers` may go, and nowhere else. */
+  origin: string;
+  /** A certificate authority that is trusted beside the system's, PEM. */
+  ca?: string | undefined;
+  method: 'GET' | 'POST' | 'PATCH';
+  /** With its query, encoded. */
+  path: string;
+  headers: Readonly<Record<string, string>>;
+  body?: string;
+  /** A `write` changes something outside: never repeated here, and a lost answer is `OutcomeUnknown`. */
+  effect: 'read' | 'write';
+  /** Whose budget it is: after a 429 no call of that name leaves until the wait is over. */
+  gate: string;
+  /** The wait after a 429 that names none, in milliseconds. */
+  unnamedWaitMs: number;
+  /** What must never be in a failure's detail. */
+  secrets: readonly string[];
+}
+
+type Attempt =
+  | { answered: Answer }
+  | { lost: UnavailableWhy; detail: string; mayHaveArrived: boolean }
+  | { waitMs: number; detail: string };
+
+/** The origin is ill: its breaker counts these, and a read that failed so may be tried again. */
+const ILL: ReadonlySet<UnavailableWhy> = new Set([
+  'timeout',
+  'connection',
+  'dns',
+  'tls',
+  'server-error',
+  'truncated',
+]);
+/** Worth another try within one call; a timeout has used the call up, a wrong certificate stays wrong. */
+const PASSING: ReadonlySet<UnavailableWhy> = new Set(['connection', 'dns', 'server-error', 'truncated']);
+const MAX_REDIRECTS = 3;
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+
+/**
+ * Sends calls to vendors and classifies whatever is not a vendor's own word: lost connections, deadlines,
+ * redirects, server errors, throttling, bodies that are not JSON. What a vendor did say (2xx with JSON or
+ * nothing, 4xx) is handed on as an `Answer`.
+ */
+export class HttpClient {
+  readonly #options: HttpOptions;
+  readonly #gates: Gates;
+  readonly #origins: Origins;
+  readonly #calls = new WeakMap<CallContext, { reads: number; writes: number }>();
+
+  constructor(options: HttpOptions) {
+    this.#options = options;
+    this.#gates = new Gates(options.clock);
+    this.#origins = new Origins(options.breaker, (result) => {
+      const attempt = result as Attempt;
+      return 'lost' in attempt && ILL.has(attempt.lost);
+    });
+  }
+
+  /** Calls sent so far in this context, as sent: repetitions and redirects count. */
+  callsOf(context: CallContext): { reads: number; writes: number } {
+    return { ...(this.#calls.get(context) ?? { reads: 0, writes: 0 }) };
+  }
+
+  close(): Promise<void> {
+    return this.#origins.close();
+  }
+
+  async send(call: HttpCall, context: CallContext): Promise<Outcome<Answer>> {
+    const { clock, timers, callTimeoutMs } = this.#options;
+    const left = context.deadline.getTime() - clock.now().getTime();
+    const deadline = new AbortController();
+    const endTimer = timers.after(Math.min(callTimeoutMs, Math.max(0, left)), () => deadline.abort());
+    const bounds: Bounds = { context, deadline: deadline.signal, outOfTime: left <= 0 };
+    try {
+      return this.#outcome(call, await this.#guarded(call, bounds));
+    } finally {
+      endTimer();
+    }
+  }
+
+  async #guarded(call: HttpCall, bounds: Bounds): Promise<Attempt> {
+    const origin = this.#origins.get(call.origin, call.ca);
+    const once = () => origin.breaker.execute(() => this.#attempt(call, bounds, origin));
+    try {
+      return call.effect === 'write' ? await once() : await this.#retryPolicy(bounds).execute(once);
+    } catch (error) {
+      if (!(error instanceof BrokenCircuitError)) throw error;
+      const detail = `not asked: ${call.origin} failed several times in a row`;
+      return { lost: 'breaker-open', detail, mayHaveArrived: false };
+    }
+  }
+
+  #retryPolicy({ context, deadline }: Bounds) {
+    const { times, firstDelayMs } = this.#options.retries;
+    const passing = handleWhenResult((result) => {
+      const attempt = result as Attempt;
+      const stopped = context.signal.aborted || deadline.aborted;
+      return !stopped && 'lost' in attempt && PASSING.has(attempt.lost);
+    });
+    return retry(passing, {
+      maxAttempts: times,
+      backoff: new ExponentialBackoff({ initialDelay: firstDelayMs, generator: noJitterGenerator }),
+    });
+  }
+
+  /** One call on the wire, and the redirects within its origin that a GET may follow. */
+  async #attempt(call: HttpCall, bounds: Bounds, origin: Origin): Promise<Attempt> {
+    let path = call.path;
+    for (let hops = 0; ; hops += 1) {
+      const attempt = await this.#exchange({ ...call, path }, bounds, origin);
+      if (!('answered' in attempt) || !REDIRECTS.has(attempt.answered.status)) return attempt;
+      const next = call.method === 'GET' ? sameOrigin(call.origin, path, attempt.answered) : null;
+      if (next === null || hops >= MAX_REDIRECTS) {
+        const detail = `${said(call, attempt.answered)}: a redirect that is not followed`;
+        return { lost: 'redirected', detail, mayHaveArrived: true };
+      }
+      path = next;
+    }
+  }
+
+  async #exchange(call: HttpCall, bounds: Bounds, origin: Origin): Promise<Attempt> {
+    const before = this.#mayLeave(call, bounds);
+    if (before !== null) return before;
+    this.#count(call, bounds.context);
+    let gotHeaders = false;
+    try {
+      const response = await origin.pool.request({
+        method: call.method,
+        path: call.path,
+        headers: call.headers,
+        body: call.body ?? null,
+        signal: AbortSignal.any([bounds.context.signal, bounds.deadline]),
+      });
+      gotHeaders = true;
+      const headers = plainHeaders(response.headers);
+      const text = await readText(response.body, headers, this.#options.maxResponseBytes);
+      return this.#classify(call, { status: response.statusCode, headers, body: bodyOf(text) });
+    } catch (error) {
+      if (bounds.context.signal.aborted) return lost(call, 'cancelled', 'the run was stopped');
+      if (bounds.deadline.aborted) return lost(call, 'timeout', 'no answer before the deadline');
+      const { why, mayHaveArrived, code } = lostBy(error, gotHeaders);
+      return { lost: why, detail: `${named(call)}: ${code}`, mayHaveArrived };
+    }
+  }
+
+  /** Null when a call may leave now. */
+  #mayLeave(call: HttpCall, { context, deadline, outOfTime }: Bounds): Attempt | null {
+    const unsent = (why: UnavailableWhy, because: string) => ({
+      lost: why,
+      detail: `${named(call)}: not sent, ${because}`,
+      mayHaveArrived: false,
+    });
+    if (context.signal.aborted) return unsent('cancelled', 'the run was stopped');
+    if (outOfTime || deadline.aborted) return unsent('timeout', 'no time was left');
+    const waitMs = this.#gates.waitMs(call.gate);
+    return waitMs > 0 ? { waitMs, detail: `${named(call)}: not sent, the vendor asked to wait` } : null;
+  }
+
+  #classify(call: HttpCall, answer: Answer): Attempt {
+    const { status, headers, body } = answer;
+    const named = retryAfterMs(headers['retry-after'], this.#options.clock.now());
+    if (status === 429) {
+      return { waitMs: this.#gates.shut(call.gate, named ?? call.unnamedWaitMs), detail: said(call, answer) };
+    }
+    if (status >= 500 || status === 408) {
+      if (named !== null) this.#gates.shut(call.gate, named);
+      return lost(call, 'server-error', `answered ${status}`);
+    }
+    if (status >= 200 && status < 300 && status !== 204 && body.is !== 'json') {
+      return lost(call, 'not-json', `answered ${status} with ${body.is === 'empty' ? 'nothing' : body.is}`);
+    }
+    return { answered: answer };
+  }
+
+  #outcome(call: HttpCall, attempt: Attempt): Outcome<Answer> {
+    if ('answered' in attempt) return ok(attempt.answered);
+    const detail = redact(attempt.detail, call.secrets);
+    if ('waitMs' in attempt) return failed({ kind: 'RateLimited', retryAfterMs: attempt.waitMs, detail });
+    if (call.effect === 'write' && attempt.mayHaveArrived) return failed({ kind: 'OutcomeUnknown', detail });
+    return failed({ kind: 'Unavailable', why: attempt.lost, detail });
+  }
+
+  #count(call: HttpCall, context: CallContext): void {
+    const calls = this.#calls.get(context) ?? { reads: 0, writes: 0 };
+    if (call.effect === 'write') calls.writes += 1;
+    else calls.reads += 1;
+    this.#calls.set(context, calls);
+  }
+}
+
+interface Bounds {
+  context: CallContext;
+  deadline: AbortSignal;
+  /** The context's deadline had passed before the call began. */
+  outOfTime: boolean;
+}
+
+/**
+ * An answer was given, and it is of no use. For a read: why. For a write the request arrived, so that it may
+ * have been applied.
+ */
+export function unusable(call: HttpCall, why: UnavailableWhy, because: string): Failure {
+  const detail = redact(`${named(call)}: ${because}`, call.secrets);
+  if (call.effect === 'write') return { kind: 'OutcomeUnknown', detail };
+  return { kind: 'Unavailable', why, detail };
+}
+
+/** `GET /v2025_1/apis/3.0/system/mySecurity`: without the query, in which names of people may be. */
+export function named(call: HttpCall): string {
+  return `${call.method} ${call.path.split('?', 1)[0] ?? ''}`;
+}
+
+function said(call: HttpCall, answer: Answer): string {
+  return `${named(call)} answered ${answer.status}`;
+}
+
+function lost(call: HttpCall, why: UnavailableWhy, because: string): Attempt {
+  return { lost: why, detail: `${named(call)}: ${because}`, mayHaveArrived: true };
+}
+
+/** The path of a redirect that stays within the origin; null: it leads elsewhere. */
+function sameOrigin(origin: string, path: string, answer: Answer): string | null {
+  const location = answer.headers['location'];
+  if (location === undefined || !URL.canParse(location, origin + path)) return null;
+  const target = new URL(location, origin + path);
+  return target.origin === new URL(origin).origin ? target.pathname + target.search : null;
+}

@@ -1,0 +1,45 @@
+import type { Clock, Vendors } from '../reconciler/ports.ts';
+import { ConnectWiseVendor } from './connectwise/index.ts';
+import { HttpClient, type HttpOptions } from './http/client.ts';
+import { systemTimers } from './http/timers.ts';
+import { UmbrellaVendor } from './umbrella/index.ts';
+
+export type { Timers } from './http/timers.ts';
+
+/** Everything has a default that suits a service; tests give a clock, timers and small numbers. */
+export type VendorsOptions = Partial<HttpOptions>;
+
+const systemClock: Clock = { now: () => new Date() };
+
+/**
+ * The vendors as they really are, over HTTP (domain.md §4, §5): one per process, since connections, breakers,
+ * waits that a vendor asked for, codebases and tokens are shared by the tenants of an origin.
+ *
+ * Defaults: 15 s a call with its retries, and never past the context's deadline; 8 MB an answer; a read that
+ * failed quickly is tried twice more; an origin that failed eight times in a row is left alone for 10 s.
+ *
+ * ```ts
+ * const vendors = createVendors({ clock });
+ * const roles = await vendors.connectwise(spec).reads(key, context).roles('Umbrella', []);
+ * ```
+ */
+export function createVendors(options: VendorsOptions = {}): Vendors {
+  const clock = options.clock ?? systemClock;
+  const http = new HttpClient({
+    timers: systemTimers,
+    callTimeoutMs: 15_000,
+    maxResponseBytes: 8 * 1024 * 1024,
+    retries: { times: 2, firstDelayMs: 200 },
+    breaker: { failures: 8, openMs: 10_000 },
+    ...options,
+    clock,
+  });
+  const connectwise = new ConnectWiseVendor(http, clock);
+  const umbrella = new UmbrellaVendor(http, clock);
+  return {
+    connectwise: (spec) => connectwise.of(spec),
+    umbrella: (spec) => umbrella.of(spec),
+    callsOf: (context) => http.callsOf(context),
+    close: () => http.close(),
+  };
+}
