@@ -22,6 +22,11 @@ export class ServiceRefused extends Error {
     this.problems = problems;
   }
 
+  /** True where the service is too busy just now. */
+  get isWeather(): boolean {
+    return this.status === 429 || this.status === 503;
+  }
+
   /** True where it was the input that was refused, and trying again is useless. */
   get isInput(): boolean {
     return [400, 404, 409, 412, 413, 415, 422, 428].includes(this.status);
@@ -66,8 +71,9 @@ export class Client {
     return this.#call('GET', `/tenants/${encodeURIComponent(tenant)}/plan`);
   }
 
-  customers(tenant: string): Promise<CustomerView[]> {
-    return this.#call('GET', `/tenants/${encodeURIComponent(tenant)}/customers`);
+  async customers(tenant: string): Promise<CustomerView[]> {
+    const path = `/tenants/${encodeURIComponent(tenant)}/customers`;
+    return (await this.#call<{ items: CustomerView[] }>('GET', path)).items;
   }
 
   reconcile(tenant: string, reason: string | null): Promise<{ trigger: number }> {
@@ -75,16 +81,17 @@ export class Client {
     return this.#call('POST', `/tenants/${encodeURIComponent(tenant)}/reconcile`, body);
   }
 
-  apply(tenants: TenantInput[], dryRun: boolean): Promise<ApplyChange[]> {
-    return this.#call('POST', '/fleet/apply', { tenants, dryRun });
+  async apply(tenants: TenantInput[], dryRun: boolean): Promise<ApplyChange[]> {
+    const body = { tenants, dryRun };
+    return (await this.#call<{ changes: ApplyChange[] }>('POST', '/fleet/apply', body)).changes;
   }
 
-  handoffs(filter: { tenant?: string | undefined; live: boolean }): Promise<Handoff[]> {
+  async handoffs(filter: { tenant?: string | undefined; live: boolean }): Promise<Handoff[]> {
     const query = new URLSearchParams({
       live: String(filter.live),
       ...(filter.tenant === undefined ? {} : { tenant: filter.tenant }),
     });
-    return this.#call('GET', `/handoffs?${query.toString()}`);
+    return (await this.#call<{ items: Handoff[] }>('GET', `/handoffs?${query.toString()}`)).items;
   }
 
   handoff(id: string): Promise<Handoff> {

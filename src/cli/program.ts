@@ -207,7 +207,7 @@ function duration(text: string): number {
   return ms;
 }
 
-const POLL_MS = 500;
+const POLL_MS = 1_000;
 
 function addChanging(program: Command, context: Context): void {
   program
@@ -245,6 +245,9 @@ function addChanging(program: Command, context: Context): void {
     .addArgument(program.createArgument('<purpose>').choices(PURPOSES))
     .option('--member <identifier>', 'the API member that an integration key is of')
     .action(async (tenant: string, purpose: Purpose, { member }: { member?: string }) => {
+      if ((purpose === 'integration') !== (member !== undefined)) {
+        throw new Refused('--member goes with an integration key, and with no other credential.');
+      }
       const umbrella = purpose === 'umbrella-api' || purpose === 'umbrella-key-admin';
       const labels = umbrella ? (['Key', 'Secret'] as const) : CONNECTWISE_LABELS;
       const [first, second] = await readPair(context.io, labels);
@@ -274,10 +277,10 @@ async function waitForTrigger(
   const live = io.stderr.isTTY === true;
   if (!live) context.note(`Waiting for ${tenant} (trigger ${trigger}).`);
   for (;;) {
-    const status = await client.status(tenant);
+    const status = await client.status(tenant).catch(unlessWeather);
     const waited = io.now().getTime() - start;
     if (live) io.stderr.write(`\r\u001b[KWaiting for ${tenant}: ${Math.round(waited / 1000)}s`);
-    const done = status.trigger.handled >= trigger;
+    const done = status !== null && status.trigger.handled >= trigger;
     if (live && (done || waited >= timeoutMs)) io.stderr.write('\r\u001b[K');
     if (done) return status;
     if (waited >= timeoutMs) {
@@ -285,6 +288,11 @@ async function waitForTrigger(
     }
     await io.sleep(POLL_MS);
   }
+}
+
+function unlessWeather(error: unknown): null {
+  if (error instanceof ServiceRefused && error.isWeather) return null;
+  throw error;
 }
 
 type GoodFile = Extract<TenantsFile, { ok: true }>;

@@ -41,6 +41,7 @@ export interface ReferenceSources {
 type Path = (string | number)[];
 
 const REFERENCE = /^\$\{(env|file):([^{}]+)\}$/;
+const PAIRS: ReadonlySet<PropertyKey> = new Set(['managementKey', 'integrationKey', 'apiKey', 'keyAdmin']);
 const SECRET_KEYS: ReadonlySet<string> = new Set(['publicKey', 'privateKey', 'key', 'secret']);
 /** Deeper, or more, than any honest file; an alias that contains itself would not end. */
 const DEEPEST = 40;
@@ -122,12 +123,13 @@ class FileReader {
   }
 
   /** Says a problem at a path; what is wrong is said once for each place. */
-  say(path: Path, message: string, at: 'key' | 'value' = 'value'): void {
+  say(path: Path, message: string, at: 'key' | 'hidden-key' | 'value' = 'value'): void {
     const key = pathKey(path);
     if (this.#problems.some((problem) => problem.key === key && key !== '')) return;
-    const offset = at === 'key' ? this.#keys.get(key) : undefined;
+    const offset = at === 'value' ? undefined : this.#keys.get(key);
     const position = offset === undefined ? this.#nearest(path) : this.#position(offset);
-    this.#problems.push({ ...position, path: showPath(path), message, key });
+    const shown = at === 'hidden-key' ? [...path.slice(0, -1), '…'] : path;
+    this.#problems.push({ ...position, path: showPath(shown), message, key });
   }
 
   problems(): FileProblem[] {
@@ -310,7 +312,10 @@ type Issue = z.core.$ZodIssue;
 function sayIssue(reader: FileReader, tenant: unknown, prefix: Path, issue: Issue): void {
   const path = [...prefix, ...(issue.path as Path)];
   if (issue.code === 'unrecognized_keys') {
-    for (const key of issue.keys) reader.say([...path, key], 'is not a known setting', 'key');
+    // Inside a pair the unknown name may be a secret that slipped to the left of its colon.
+    const hidden = issue.path.some((name) => PAIRS.has(name));
+    for (const key of issue.keys)
+      reader.say([...path, key], 'is not a known setting', hidden ? 'hidden-key' : 'key');
     return;
   }
   if (issue.code === 'invalid_union') {

@@ -1,0 +1,325 @@
+import { Writable } from 'node:stream';
+import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
+import { pino } from 'pino';
+import { Counter, Registry } from 'prom-client';
+import { afterEach, vi } from 'vitest';
+import { buildApi, hashToken, oneToken, type ApiDeps, type ReadyPart } from '../../src/api/index.ts';
+import type { Handoff } from '../../src/domain/handoff.ts';
+import { tenantInputSchema, tenantSpecSchema, type TenantInput } from '../../src/domain/tenant.ts';
+import type {
+  Answer,
+  Commands,
+  CustomerView,
+  EventView,
+  PlanView,
+  RunView,
+  StatusView,
+  TenantSummary,
+  TenantView,
+} from '../../src/reconciler/commands.ts';
+
+export const TOKEN = 'a-token-for-the-tests-of-the-api';
+const AT = '2026-11-24T08:00:00.000Z';
+
+/** As a person would send it, with a key of each kind. */
+export const tenant = (id = 'acme') => ({
+  id,
+  name: 'Acme MSP',
+  mode: 'repair',
+  connectwise: {
+    site: 'https://na.myconnectwise.net',
+    companyId: 'acme',
+    clientId: '7d2b5a0e-8d3c-4f0e-9a51-1f2e3d4c5b6a',
+    managementKey: { publicKey: 'mp', privateKey: 'ms' },
+    integrationKey: { member: 'umbrella-a', publicKey: 'ip', privateKey: 'is' },
+  },
+  umbrella: {
+    console: 'msp',
+    apiKey: { key: 'uk', secret: 'us' },
+    keyAdmin: { key: 'ak', secret: 'as' },
+  },
+});
+
+const specOf = (input: TenantInput) => {
+  const { managementKey: _m, integrationKey: _i, ...connectwise } = input.connectwise;
+  const { apiKey: _a, keyAdmin: _k, ...umbrella } = input.umbrella;
+  return tenantSpecSchema.parse({ ...input, connectwise, umbrella });
+};
+
+export const view = (input = tenantInputSchema.parse(tenant()), generation = 3): TenantView => ({
+  id: input.id,
+  generation,
+  createdAt: AT,
+  updatedAt: AT,
+  deleting: false,
+  spec: specOf(input),
+  credentials: [
+    {
+      purpose: 'integration',
+      slot: 'a',
+      member: 'umbrella-a',
+      fingerprint: '00112233aabbccdd',
+      state: 'active',
+      createdAt: AT,
+      lastProvedAt: null,
+      rotateBy: null,
+    },
+  ],
+});
+
+export const HANDOFF_ID = '01996f7e-0000-7000-8000-000000000001';
+export const handoff = (change: Partial<Handoff> = {}): Handoff => ({
+  id: HANDOFF_ID,
+  tenantId: 'acme',
+  kind: 'issue-integration-key',
+  subject: 'umbrella-b',
+  state: 'open',
+  content: {
+    title: 'Make a key on umbrella-b',
+    why: 'No API makes keys.',
+    steps: ['System', 'Members'],
+    closedBy: 'a key that proves itself',
+    input: { purpose: 'integration', member: 'umbrella-b' },
+    cells: [{ function: 'Companies/Configurations', right: 'edit', observed: 'None', desired: 'All' }],
+  },
+  openedAt: AT,
+  deadline: AT,
+  overdueSince: null,
+  claimedBy: null,
+  claimedAt: null,
+  submittedBy: null,
+  submittedAt: null,
+  attested: false,
+  closedAt: null,
+  evidence: null,
+  ...change,
+});
+
+export const run: RunView = {
+  id: 'r1',
+  trigger: 'schedule',
+  startedAt: AT,
+  finishedAt: AT,
+  outcome: 'succeeded',
+  reads: 9,
+  writes: 0,
+  summary: 'nothing to do',
+  actions: [{ action: 'create-role', outcome: 'applied' }],
+};
+
+export const status: StatusView = {
+  tenant: 'acme',
+  name: 'Acme MSP',
+  mode: 'repair',
+  paused: false,
+  deleting: false,
+  generation: 3,
+  observedGeneration: 3,
+  ready: 'False',
+  conditions: [
+    {
+      type: 'RoleReady',
+      status: 'False',
+      reason: 'LevelsMissing',
+      message: 'Levels are missing.',
+      observedGeneration: 3,
+      lastTransitionTime: AT,
+    },
+  ],
+  drift: [
+    {
+      path: 'role.levels.Companies/Configurations.edit',
+      kind: 'missing',
+      desired: 'All',
+      observed: 'None',
+      since: AT,
+      action: 'handoff:grant-role-levels',
+      accepted: null,
+    },
+  ],
+  keys: view().credentials,
+  evidence: { lastUmbrellaWriteAt: AT, by: 'umbrella-a', customers: 41, configurations: 40 },
+  rotation: null,
+  handoffs: [
+    {
+      id: HANDOFF_ID,
+      kind: 'issue-integration-key',
+      subject: 'umbrella-b',
+      state: 'open',
+      deadline: AT,
+      claimedBy: null,
+      overdueSince: null,
+    },
+  ],
+  lastRun: run,
+  trigger: { requested: 4, handled: 3 },
+  nextReconcileAt: AT,
+};
+
+export const plan: PlanView = {
+  tenant: 'acme',
+  mode: 'observe',
+  generation: 3,
+  observedAt: AT,
+  plan: {
+    steps: [
+      {
+        action: { kind: 'create-role', name: 'Umbrella' },
+        state: 'now',
+        because: 'It is missing.',
+        removes: ['role'],
+      },
+      {
+        action: {
+          kind: 'create-member',
+          identifier: 'umbrella-a',
+          roleId: 7,
+          roleName: 'Umbrella',
+          level: 'Corporate',
+          location: null,
+        },
+        state: 'later',
+        because: 'It waits for the role.',
+        removes: ['members.umbrella-a'],
+      },
+      {
+        action: { kind: 'change-member', id: 9, identifier: 'umbrella-b', set: { active: true, roleId: 7 } },
+        state: 'held',
+        because: 'It is not owned.',
+        removes: ['members.umbrella-b.role'],
+      },
+      {
+        action: {
+          kind: 'open-handoff',
+          handoff: 'grant-role-levels',
+          subject: 'Umbrella',
+          content: handoff().content,
+        },
+        state: 'now',
+        because: 'No API edits levels.',
+        removes: ['role.levels'],
+      },
+    ],
+  },
+};
+
+export const summary: TenantSummary = {
+  id: 'acme',
+  name: 'Acme MSP',
+  mode: 'repair',
+  ready: 'Unknown',
+  waitsFor: 'RoleReady',
+  observedAt: null,
+  nextReconcileAt: AT,
+};
+
+export const event: EventView = {
+  id: '12',
+  tenant: 'acme',
+  at: AT,
+  type: 'spec-changed',
+  message: 'Generation 3.',
+  data: { generation: 3 },
+};
+
+export const customer: CustomerView = {
+  customerId: 5,
+  customer: 'Globex',
+  configuration: { id: 8, name: 'Globex', company: 'globex' },
+  matchedBy: 'name',
+  lastWriteAt: AT,
+  lastWriteBy: 'umbrella-a',
+};
+
+const yes = <T>(value: T): Answer<T> => ({ ok: true, value });
+
+/** Commands that succeed at everything; a test replaces what it wants to go otherwise. */
+export const fakeCommands = () =>
+  ({
+    apply: vi.fn<Commands['apply']>(async (tenants) =>
+      yes(
+        tenants.map(({ id }) => ({
+          id,
+          change: 'created' as const,
+          generation: 1,
+          paths: ['name'],
+          warnings: [],
+        })),
+      ),
+    ),
+    createTenant: vi.fn<Commands['createTenant']>(async (input) => yes(view(input, 1))),
+    replaceTenant: vi.fn<Commands['replaceTenant']>(async (input) => yes(view(input, 4))),
+    deleteTenant: vi.fn<Commands['deleteTenant']>(async () => yes({ trigger: 5 })),
+    tenant: vi.fn<Commands['tenant']>(async () => yes(view())),
+    tenants: vi.fn<Commands['tenants']>(async () => ({ items: [summary], next: 'acme' })),
+    status: vi.fn<Commands['status']>(async () => yes(status)),
+    plan: vi.fn<Commands['plan']>(async () => yes(plan)),
+    customers: vi.fn<Commands['customers']>(async () => yes([customer])),
+    reconcile: vi.fn<Commands['reconcile']>(async () => yes({ trigger: 6 })),
+    events: vi.fn<Commands['events']>(async () => yes({ items: [event], next: '12' })),
+    runs: vi.fn<Commands['runs']>(async () => yes({ items: [run], next: null })),
+    handoffs: vi.fn<Commands['handoffs']>(async () => [handoff()]),
+    handoff: vi.fn<Commands['handoff']>(async () => yes(handoff())),
+    claimHandoff: vi.fn<Commands['claimHandoff']>(async (_, by) =>
+      yes(handoff({ state: 'claimed', claimedBy: by, claimedAt: AT })),
+    ),
+    releaseHandoff: vi.fn<Commands['releaseHandoff']>(async () => yes(handoff())),
+    submitHandoff: vi.fn<Commands['submitHandoff']>(async (_, { by }) =>
+      yes({ handoff: handoff({ state: 'submitted', submittedBy: by, submittedAt: AT }), trigger: 7 }),
+    ),
+    replaceCredential: vi.fn<Commands['replaceCredential']>(async () =>
+      yes({ fingerprint: 'ffeeddcc00112233', trigger: 8 }),
+    ),
+  }) satisfies Commands;
+
+const running: FastifyInstance[] = [];
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((app) => app.close()));
+});
+
+/** The API over fake commands, with its log kept. Closed after the test. */
+export function startApi(change: Partial<ApiDeps> = {}) {
+  const commands = fakeCommands();
+  const lines: string[] = [];
+  const log = pino(
+    { level: 'trace' },
+    new Writable({
+      write(chunk, _, done) {
+        lines.push(String(chunk));
+        done();
+      },
+    }),
+  );
+  const metrics = new Registry();
+  new Counter({ name: 'parasol_test_total', help: 'Counts nothing', registers: [metrics] }).inc(2);
+  const parts: ReadyPart[] = [
+    { part: 'database', ok: true, detail: 'answers' },
+    { part: 'migrations', ok: true, detail: 'up to date' },
+    { part: 'loop', ok: true, detail: 'turned 0s ago' },
+  ];
+  const app = buildApi({
+    commands,
+    authenticate: oneToken(hashToken(TOKEN)),
+    readiness: async () => parts,
+    metrics,
+    log,
+    version: '0.0.0-test',
+    ...change,
+  });
+  running.push(app);
+
+  /** Calls as the administrator. */
+  const call = (
+    method: NonNullable<InjectOptions['method']>,
+    url: string,
+    options: Omit<InjectOptions, 'method' | 'url'> = {},
+  ): Promise<LightMyRequestResponse> =>
+    app.inject({
+      method,
+      url,
+      ...options,
+      headers: { authorization: `Bearer ${TOKEN}`, ...options.headers },
+    });
+
+  return { app, commands, parts, log, call, logged: () => lines.join('') };
+}

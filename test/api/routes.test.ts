@@ -1,0 +1,308 @@
+import { describe, expect, it } from 'vitest';
+import { tenantInputSchema } from '../../src/domain/tenant.ts';
+import type { Answer } from '../../src/reconciler/commands.ts';
+import {
+  customer,
+  event,
+  handoff,
+  HANDOFF_ID,
+  plan,
+  run,
+  startApi,
+  status,
+  summary,
+  tenant,
+  view,
+} from './harness.ts';
+
+describe('tenants', () => {
+  it('are listed in pages by id', async () => {
+    const { call, commands } = startApi();
+    const answer = await call('GET', '/tenants?after=aaa&limit=2');
+    expect(answer.statusCode).toBe(200);
+    expect(answer.json()).toEqual({ items: [summary], next: 'acme' });
+    expect(commands.tenants).toHaveBeenCalledWith({ after: 'aaa', limit: 2 });
+    await call('GET', '/tenants');
+    expect(commands.tenants).toHaveBeenLastCalledWith({ after: null, limit: 50 });
+  });
+
+  it('are made with their defaults filled in', async () => {
+    const { call, commands } = startApi();
+    const answer = await call('POST', '/tenants', { payload: tenant() });
+    expect(answer.statusCode).toBe(201);
+    expect(answer.headers).toMatchObject({ location: '/tenants/acme', etag: '"1"' });
+    expect(commands.createTenant).toHaveBeenCalledWith(tenantInputSchema.parse(tenant()));
+    expect(answer.json()).toEqual(view(undefined, 1));
+  });
+
+  it('are read with their generation as ETag', async () => {
+    const { call, commands } = startApi();
+    const answer = await call('GET', '/tenants/acme');
+    expect(answer.headers.etag).toBe('"3"');
+    expect(answer.json()).toEqual(view());
+    expect(commands.tenant).toHaveBeenCalledWith('acme');
+  });
+
+  it.each([
+    [undefined, null],
+    ['*', null],
+    ['"3"', 3],
+  ])('are replaced with If-Match %s', async (header, generation) => {
+    const { call, commands } = startApi();
+    const headers = header === undefined ? {} : { 'if-match': header };
+    const answer = await call('PUT', '/tenants/acme', { payload: tenant(), headers });
+    expect(answer.statusCode).toBe(200);
+    expect(answer.headers.etag).toBe('"4"');
+    expect(commands.replaceTenant).toHaveBeenCalledWith(tenantInputSchema.parse(tenant()), generation);
+  });
+
+  it('keep their id', async () => {
+    const { call, commands } = startApi();
+    const answer = await call('PUT', '/tenants/acme', { payload: tenant('other') });
+    expect(answer.statusCode).toBe(400);
+    expect(answer.json()).toMatchObject({ errors: [{ path: 'id' }] });
+    expect(commands.replaceTenant).not.toHaveBeenCalled();
+  });
+
+  it('are removed later than the answer, and from the generation that was read', async () => {
+    const { call, commands } = startApi();
+    const answer = await call('DELETE', '/tenants/acme', { headers: { 'if-match': '"3"' } });
+    expect(answer.statusCode).toBe(202);
+    expect(answer.json()).toEqual({ trigger: 5 });
+    expect(commands.deleteTenant).toHaveBeenCalledWith('acme', 3);
+  });
+
+  it.each([
+    ['status', 'status', status],
+    ['plan', 'plan', plan],
+    ['customers', 'customers', { items: [customer] }],
+  ] as const)('tell their %s', async (path, command, expected) => {
+    const { call, commands } = startApi();
+    const answer = await call('GET', `/tenants/acme/${path}`);
+    expect(answer.statusCode).toBe(200);
+    expect(answer.json()).toEqual(expected);
+    expect(commands[command]).toHaveBeenCalledWith('acme');
+  });
+
+  it.each([
+    ['events', { items: [event], next: '12' }],
+    ['runs', { items: [run], next: null }],
+  ] as const)('tell their %s in pages, newest first', async (path, expected) => {
+    const { call, commands } = startApi();
+    const answer = await call('GET', `/tenants/acme/${path}?before=99&limit=7`);
+    expect(answer.json()).toEqual(expected);
+    expect(commands[path]).toHaveBeenCalledWith('acme', { before: '99', limit: 7 });
+  });
+
+  it.each([
+    ['with a reason', { payload: { reason: 'after the audit' } }, 'after the audit'],
+    ['with an empty object', { payload: {} }, 'manual'],
+    ['without a body', {}, 'manual'],
+  ])('are reconciled %s', async (_, options, reason) => {
+    const { call, commands } = startApi();
+    const answer = await call('POST', '/tenants/acme/reconcile', options);
+    expect(answer.statusCode).toBe(202);
+    expect(answer.json()).toEqual({ trigger: 6 });
+    expect(commands.reconcile).toHaveBeenCalledWith('acme', reason);
+  });
+});
+
+describe('a fleet', () => {
+  it('is applied as a whole, for real unless it is told otherwise', async () => {
+    const { call, commands } = startApi();
+    const tenants = [tenant('a'), tenant('b')];
+    const answer = await call('POST', '/fleet/apply', { payload: { tenants } });
+    expect(answer.statusCode).toBe(200);
+    expect(answer.json()).toMatchObject({ dryRun: false, changes: [{ id: 'a' }, { id: 'b' }] });
+    await call('POST', '/fleet/apply', { payload: { tenants, dryRun: true } });
+    expect(commands.apply.mock.calls.map(([, options]) => options)).toEqual([
+      { dryRun: false },
+      { dryRun: true },
+    ]);
+  });
+
+  it('may be larger than any other body', async () => {
+    const { call } = startApi();
+    const tenants = Array.from({ length: 2_000 }, (_, at) => ({
+      ...tenant(`tenant-${at}`),
+      name: 'x'.repeat(100),
+    }));
+    expect(JSON.stringify({ tenants }).length).toBeGreaterThan(1024 * 1024);
+    expect((await call('POST', '/fleet/apply', { payload: { tenants } })).statusCode).toBe(200);
+  });
+
+  it('names the tenant and the field that is wrong', async () => {
+    const { call, commands } = startApi();
+    const tenants = [tenant('a'), { ...tenant('b'), every: 'often' }];
+    const answer = await call('POST', '/fleet/apply', { payload: { tenants } });
+    expect(answer.statusCode).toBe(400);
+    expect(answer.json()).toMatchObject({ errors: [{ path: 'tenants.1.every' }] });
+    expect(commands.apply).not.toHaveBeenCalled();
+  });
+});
+
+describe('credentials', () => {
+  it.each([
+    ['management', { publicKey: ' p\n', privateKey: 's\n' }, null],
+    ['integration', { publicKey: 'p', privateKey: 's', member: 'umbrella-b' }, 'umbrella-b'],
+    ['umbrella-api', { key: 'p', secret: 's' }, null],
+    ['umbrella-key-admin', { key: 'p', secret: 's' }, null],
+  ] as const)(
+    'of purpose %s are replaced, and answered with a fingerprint',
+    async (purpose, payload, member) => {
+      const { call, commands } = startApi();
+      const answer = await call('PUT', `/tenants/acme/credentials/${purpose}`, { payload });
+      expect(answer.statusCode).toBe(202);
+      expect(answer.json()).toEqual({ fingerprint: 'ffeeddcc00112233', trigger: 8 });
+      const [id, given, pair, of] = commands.replaceCredential.mock.calls[0]!;
+      expect([id, given, pair.publicHalf, pair.privateHalf.reveal(), of]).toEqual([
+        'acme',
+        purpose,
+        'p',
+        's',
+        member,
+      ]);
+    },
+  );
+
+  it('of an unknown purpose do not exist', async () => {
+    const { call } = startApi();
+    const payload = { publicKey: 'p', privateKey: 's' };
+    expect((await call('PUT', '/tenants/acme/credentials/other', { payload })).statusCode).toBe(404);
+  });
+
+  it('cannot be read', async () => {
+    const { call } = startApi();
+    expect((await call('GET', '/tenants/acme/credentials/management')).statusCode).toBe(404);
+  });
+
+  it('need both halves, and the member of an integration key', async () => {
+    const { call } = startApi();
+    const payload = { publicKey: 'p' };
+    const answer = await call('PUT', '/tenants/acme/credentials/integration', { payload });
+    expect(answer.json<{ errors: { path: string }[] }>().errors.map((it) => it.path)).toEqual([
+      'privateKey',
+      'member',
+    ]);
+  });
+});
+
+describe('hand-offs', () => {
+  it.each([
+    ['/handoffs', { tenant: null, live: true }],
+    ['/handoffs?tenant=acme&live=false', { tenant: 'acme', live: false }],
+    ['/handoffs?live=true', { tenant: null, live: true }],
+  ])('are listed by %s', async (url, filter) => {
+    const { call, commands } = startApi();
+    const answer = await call('GET', url);
+    expect(answer.json()).toEqual({ items: [handoff()] });
+    expect(commands.handoffs).toHaveBeenCalledWith(filter);
+  });
+
+  it('are read one by one', async () => {
+    const { call } = startApi();
+    expect((await call('GET', `/handoffs/${HANDOFF_ID}`)).json()).toEqual(handoff());
+  });
+
+  it('are claimed and released by a person', async () => {
+    const { call, commands } = startApi();
+    const claimed = await call('POST', `/handoffs/${HANDOFF_ID}/claim`, { payload: { by: ' Ada ' } });
+    expect(claimed.json()).toMatchObject({ state: 'claimed', claimedBy: 'Ada' });
+    const released = await call('POST', `/handoffs/${HANDOFF_ID}/release`, { payload: { by: 'Ada' } });
+    expect(released.json()).toMatchObject({ state: 'open' });
+    expect(commands.releaseHandoff).toHaveBeenCalledWith(HANDOFF_ID, 'Ada');
+  });
+
+  it('are submitted with a pair', async () => {
+    const { call, commands } = startApi();
+    const answer = await call('POST', `/handoffs/${HANDOFF_ID}/submit`, {
+      payload: { by: 'Ada', publicKey: 'p', privateKey: 's' },
+    });
+    expect(answer.statusCode).toBe(202);
+    expect(answer.json()).toMatchObject({ handoff: { state: 'submitted', submittedBy: 'Ada' }, trigger: 7 });
+    const [, { pair, attest }] = commands.submitHandoff.mock.calls[0]!;
+    expect([pair?.publicHalf, pair?.privateHalf.reveal(), attest]).toEqual(['p', 's', false]);
+  });
+
+  it('are submitted without a pair, attested by a person', async () => {
+    const { call, commands } = startApi();
+    await call('POST', `/handoffs/${HANDOFF_ID}/submit`, { payload: { by: 'Ada', attest: true } });
+    expect(commands.submitHandoff).toHaveBeenCalledWith(HANDOFF_ID, { by: 'Ada', pair: null, attest: true });
+  });
+
+  it.each([
+    ['publicKey', 'privateKey'],
+    ['privateKey', 'publicKey'],
+  ])('are not submitted with a %s alone', async (given, missing) => {
+    const { call, commands } = startApi();
+    const answer = await call('POST', `/handoffs/${HANDOFF_ID}/submit`, {
+      payload: { by: 'Ada', [given]: 'x' },
+    });
+    expect(answer.json()).toMatchObject({ status: 400, errors: [{ path: missing }] });
+    expect(commands.submitHandoff).not.toHaveBeenCalled();
+  });
+});
+
+describe('the service', () => {
+  it('is alive to anybody', async () => {
+    const { app } = startApi();
+    const answer = await app.inject('/healthz');
+    expect([answer.statusCode, answer.json()]).toEqual([200, { status: 'alive' }]);
+  });
+
+  it('is ready when each part is, and otherwise names the part that is not', async () => {
+    const { app, parts } = startApi();
+    expect((await app.inject('/readyz')).json()).toEqual({ status: 'ready', parts });
+    parts[1] = { part: 'migrations', ok: false, detail: 'two are missing' };
+    const answer = await app.inject('/readyz');
+    expect(answer.statusCode).toBe(503);
+    expect(answer.headers['content-type']).toContain('application/problem+json');
+    expect(answer.json()).toMatchObject({ status: 503, detail: 'Not ready: migrations.', parts });
+  });
+
+  it('gives its metrics as Prometheus reads them', async () => {
+    const { call } = startApi();
+    const answer = await call('GET', '/metrics');
+    expect(answer.headers['content-type']).toMatch(/^text\/plain/);
+    expect(answer.payload).toContain('parasol_test_total 2');
+  });
+
+  it('shows its documentation', async () => {
+    const { call } = startApi();
+    const page = await call('GET', '/docs');
+    expect([page.statusCode, page.headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
+    expect(page.payload).toContain('swagger-ui');
+  });
+});
+
+describe('an answer', () => {
+  it('shows nothing that its schema does not name', async () => {
+    const { call, commands } = startApi();
+    commands.status.mockResolvedValue({
+      ok: true,
+      value: { ...status, privateKey: 'leak' } as typeof status,
+    });
+    const answer = await call('GET', '/tenants/acme/status');
+    expect(answer.statusCode).toBe(200);
+    expect(answer.payload).not.toContain('leak');
+  });
+
+  it('fails rather than show a spec with a secret in it', async () => {
+    const { call, commands, logged } = startApi();
+    const leaking = view();
+    Object.assign(leaking.spec.connectwise, { managementKey: { publicKey: 'leak', privateKey: 'leak' } });
+    commands.tenant.mockResolvedValue({ ok: true, value: leaking } as Answer<typeof leaking>);
+    const answer = await call('GET', '/tenants/acme');
+    expect(answer.statusCode).toBe(500);
+    expect(answer.payload).not.toContain('leak');
+    expect(logged()).toContain('spec.connectwise');
+    expect(logged()).not.toContain('leak');
+  });
+
+  it('is never kept by a cache, and carries the headers that browsers heed', async () => {
+    const { call } = startApi();
+    const { headers } = await call('GET', '/tenants');
+    expect(headers).toMatchObject({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
+    expect(headers['content-security-policy']).not.toContain('upgrade-insecure-requests');
+  });
+});

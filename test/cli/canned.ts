@@ -1,0 +1,275 @@
+import type { Condition } from '../../src/domain/condition.ts';
+import type { Handoff } from '../../src/domain/handoff.ts';
+import type {
+  ApplyChange,
+  CustomerView,
+  PlanView,
+  StatusView,
+  TenantSummary,
+} from '../../src/reconciler/commands.ts';
+
+/** Answers as the service gives them, long enough to strain a screen of 80 columns. */
+
+const condition = (
+  type: Condition['type'],
+  status: Condition['status'],
+  reason: string,
+  message: string,
+): Condition => ({
+  type,
+  status,
+  reason,
+  message,
+  observedGeneration: 3,
+  lastTransitionTime: '2026-11-23T06:00:00.000Z',
+});
+
+export const handoff: Handoff = {
+  id: '019abf52-7c00-7e11-8a01-5d3c90aa71f2',
+  tenantId: 'cedar',
+  kind: 'grant-role-levels',
+  subject: 'Umbrella',
+  state: 'open',
+  content: {
+    title: 'Give the security role “Umbrella” the levels that the integration needs',
+    why: 'The role lacks Companies/Configurations edit. No API of ConnectWise edits the levels of a role, so a person does it.',
+    steps: [
+      'Log in to ConnectWise as an administrator of cedar.',
+      'Open System / Security Roles and choose the role “Umbrella”.',
+      'Set each cell of the matrix below, leave all others as they are, and press Save.',
+    ],
+    closedBy: 'The levels of the role, read again, equal the spec.',
+    cells: [
+      { function: 'Companies/Configurations', right: 'edit', observed: 'None', desired: 'All' },
+      {
+        function: 'Finance/Some Very Long Module Function',
+        right: 'inquire',
+        observed: 'All',
+        desired: 'None',
+      },
+    ],
+  },
+  openedAt: '2026-11-24T07:30:00.000Z',
+  deadline: '2026-11-27T07:30:00.000Z',
+  overdueSince: null,
+  claimedBy: null,
+  claimedAt: null,
+  submittedBy: null,
+  submittedAt: null,
+  attested: false,
+  closedAt: null,
+  evidence: null,
+};
+
+export const keyHandoff: Handoff = {
+  ...handoff,
+  id: '019abf52-7c01-7f22-9b02-77aa01bb23c4',
+  tenantId: 'iris',
+  kind: 'issue-integration-key',
+  subject: 'umbrella-b',
+  state: 'claimed',
+  claimedBy: 'jamie',
+  claimedAt: '2026-11-24T07:45:00.000Z',
+  content: {
+    title: 'Make an API key for umbrella-b',
+    why: 'The key in use does not authenticate any more.',
+    steps: ['Open System / Members / API Members.', 'Open umbrella-b, API Keys, “+”.'],
+    closedBy: 'The pair authenticates as umbrella-b with the levels of the role.',
+    input: { purpose: 'integration', member: 'umbrella-b' },
+  },
+};
+
+export const status: StatusView = {
+  tenant: 'cedar',
+  name: 'Cedar Cloud Services',
+  mode: 'repair',
+  paused: false,
+  deleting: false,
+  generation: 3,
+  observedGeneration: 3,
+  ready: 'False',
+  conditions: [
+    condition('ConnectWiseReachable', 'True', 'Answers', 'https://na.myconnectwise.net answers as Cedar.'),
+    condition(
+      'RoleReady',
+      'False',
+      'LevelsMissing',
+      'The role Umbrella lacks Companies/Configurations edit (None, should be All). Hand-off grant-role-levels is open.',
+    ),
+    condition('UmbrellaIntegrated', 'Unknown', 'NeverSeen', ''),
+    condition('Paused', 'False', 'NotPaused', ''),
+  ],
+  drift: [
+    {
+      path: 'role.levels.Companies/Configurations.edit',
+      kind: 'missing',
+      desired: 'All',
+      observed: 'None',
+      since: '2026-11-23T06:00:00.000Z',
+      action: 'handoff:grant-role-levels',
+      accepted: null,
+    },
+  ],
+  keys: [
+    {
+      purpose: 'integration',
+      slot: 'a',
+      member: 'umbrella-a',
+      fingerprint: '3f9a0c1d22ab44ef',
+      state: 'active',
+      createdAt: '2026-10-01T00:00:00.000Z',
+      lastProvedAt: '2026-11-24T07:59:30.000Z',
+      rotateBy: '2026-12-30T00:00:00.000Z',
+    },
+    {
+      purpose: 'umbrella-key-admin',
+      slot: null,
+      member: null,
+      fingerprint: '99ac0c1d22ab44ef',
+      state: 'active',
+      createdAt: '2026-10-01T00:00:00.000Z',
+      lastProvedAt: null,
+      rotateBy: null,
+    },
+  ],
+  evidence: {
+    lastUmbrellaWriteAt: '2026-11-24T04:48:00.000Z',
+    by: 'umbrella-a',
+    customers: 18,
+    configurations: 17,
+  },
+  rotation: null,
+  handoffs: [
+    {
+      id: handoff.id,
+      kind: handoff.kind,
+      subject: handoff.subject,
+      state: 'open',
+      deadline: handoff.deadline,
+      claimedBy: null,
+      overdueSince: null,
+    },
+  ],
+  lastRun: {
+    id: '019abf52-0000-7000-8000-000000000001',
+    trigger: 'schedule',
+    startedAt: '2026-11-24T07:59:28.000Z',
+    finishedAt: '2026-11-24T07:59:30.000Z',
+    outcome: 'succeeded',
+    reads: 9,
+    writes: 0,
+    summary: 'One drift; it waits for a person.',
+    actions: [],
+  },
+  trigger: { requested: 4, handled: 4 },
+  nextReconcileAt: '2026-11-24T08:00:05.000Z',
+};
+
+export const readyStatus: StatusView = {
+  ...status,
+  ready: 'True',
+  conditions: status.conditions.slice(0, 1),
+  drift: [],
+  handoffs: [],
+};
+
+export const plan: PlanView = {
+  tenant: 'birch',
+  mode: 'repair',
+  generation: 1,
+  observedAt: '2026-11-24T07:59:30.000Z',
+  plan: {
+    steps: [
+      {
+        action: { kind: 'create-role', name: 'Umbrella' },
+        state: 'now',
+        because: 'The role Umbrella does not exist.',
+        removes: ['role'],
+      },
+      {
+        action: {
+          kind: 'open-handoff',
+          handoff: 'grant-role-levels',
+          subject: 'Umbrella',
+          content: handoff.content,
+        },
+        state: 'later',
+        because: 'The role has to exist first.',
+        removes: [
+          'role.levels.Companies/Configurations.edit',
+          'role.levels.Service Desk/Service Tickets.inquire',
+        ],
+      },
+      {
+        action: {
+          kind: 'change-member',
+          id: 12,
+          identifier: 'umbrella-a',
+          set: { active: true, roleId: 4, roleName: 'Umbrella', level: 'Corporate' },
+        },
+        state: 'held',
+        because: 'The member was not made by Parasol; adopt: true in the spec makes it Parasol’s.',
+        removes: ['members.umbrella-a.role'],
+      },
+    ],
+  },
+};
+
+export const customers: CustomerView[] = [
+  {
+    customerId: 11,
+    customer: 'Northwind Dental',
+    configuration: { id: 501, name: 'Northwind Dental', company: 'Northwind Dental' },
+    matchedBy: 'name',
+    lastWriteAt: '2026-11-24T04:48:00.000Z',
+    lastWriteBy: 'umbrella-a',
+  },
+  {
+    customerId: 12,
+    customer: 'Bluebird Legal and Partners of the Greater Metropolitan Area, Limited',
+    configuration: null,
+    matchedBy: null,
+    lastWriteAt: null,
+    lastWriteBy: null,
+  },
+  {
+    customerId: null,
+    customer: '株式会社ノースウィンド歯科医院サービス',
+    configuration: { id: 502, name: '株式会社ノースウィンド歯科医院サービス', company: 'Northwind Japan' },
+    matchedBy: 'name',
+    lastWriteAt: '2026-11-20T04:48:00.000Z',
+    lastWriteBy: 'a-member-of-15c',
+  },
+];
+
+export const tenants: TenantSummary[] = [
+  {
+    id: 'acme',
+    name: 'Acme Managed IT',
+    mode: 'repair',
+    ready: 'True',
+    waitsFor: null,
+    observedAt: '2026-11-24T07:59:30.000Z',
+    nextReconcileAt: '2026-11-24T08:00:05.000Z',
+  },
+  {
+    id: 'a-tenant-with-an-id-of-the-greatest-length-that-is-allowed-63ch',
+    name: 'A managed service provider whose name goes on for about a hundred characters, as names sometimes do',
+    mode: 'observe',
+    ready: 'Unknown',
+    waitsFor: 'RoleReady: the roles cannot be read with the management key',
+    observedAt: null,
+    nextReconcileAt: null,
+  },
+];
+
+export const changes: ApplyChange[] = [
+  { id: 'acme', change: 'unchanged', generation: 3, paths: [], warnings: [] },
+  {
+    id: 'birch',
+    change: 'updated',
+    generation: 4,
+    paths: ['mode', 'connectwise.role.levels.Companies/Configurations.edit', 'rotation.maxAge'],
+    warnings: ['the integration key in the file was superseded by a rotation, and is ignored'],
+  },
+];

@@ -1,0 +1,532 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it, test } from 'vitest';
+import { EXIT } from '../../src/cli/io.ts';
+import { widthOf } from '../../src/cli/table.ts';
+import * as canned from './canned.ts';
+import { fakeService, run, type Routes } from './harness.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'parasol-cli-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const answer =
+  (body: unknown, status = 200) =>
+  () => ({ status, body });
+
+const ROUTES: Routes = {
+  'GET /tenants': ({ path }) =>
+    path.includes('after=acme')
+      ? { body: { items: canned.tenants.slice(1), next: null } }
+      : { body: { items: canned.tenants.slice(0, 1), next: 'acme' } },
+  'GET /tenants/cedar/status': answer(canned.status),
+  'GET /tenants/acme/status': answer(canned.readyStatus),
+  'GET /tenants/birch/plan': answer(canned.plan),
+  'GET /tenants/cedar/customers': answer({ items: canned.customers }),
+  'GET /handoffs': ({ path }) => ({
+    body: { items: path.includes('tenant=acme') ? [] : [canned.handoff, canned.keyHandoff] },
+  }),
+  [`GET /handoffs/${canned.handoff.id}`]: answer(canned.handoff),
+};
+
+async function withService(args: string[], world: Parameters<typeof run>[1] = {}, routes: Routes = {}) {
+  await using service = await fakeService({ ...ROUTES, ...routes });
+  const env = { PARASOL_URL: service.url, PARASOL_TOKEN: 'the-token', ...world.env };
+  const ran = await run(args, { ...world, env });
+  return { ...ran, asked: service.asked };
+}
+
+const tooWide = (text: string) => text.split('\n').filter((line) => widthOf(line) > 80);
+
+describe('what people read', () => {
+  const screens: [string, string[], number][] = [
+    ['get', ['get'], EXIT.drift],
+    ['status of a tenant in trouble', ['status', 'cedar'], EXIT.person],
+    ['status of a ready tenant', ['status', 'acme'], EXIT.ok],
+    ['plan', ['plan', 'birch'], EXIT.drift],
+    ['customers', ['customers', 'cedar'], EXIT.ok],
+    ['handoffs', ['handoffs'], EXIT.person],
+    ['handoffs of a tenant without any', ['handoffs', 'acme'], EXIT.ok],
+    ['handoffs show', ['handoffs', 'show', canned.handoff.id], EXIT.ok],
+    ['help', ['--help'], EXIT.ok],
+    ['help of a command', ['submit', '--help'], EXIT.ok],
+  ];
+
+  test.each(screens)('%s fits 80 columns, without colours, and ends as documented', async (_, args, code) => {
+    const ran = await withService(args);
+    expect(ran.err).toBe('');
+    expect(tooWide(ran.out)).toEqual([]);
+    expect(ran.out).not.toContain('\u001b');
+    expect(ran.out).not.toContain('…');
+    expect(ran.code).toBe(code);
+  });
+
+  it('has colours on a terminal, and none where NO_COLOR asks for none', async () => {
+    expect((await withService(['status', 'cedar'], { terminal: true })).out).toContain('\u001b[31mFalse');
+    const plain = await withService(['status', 'cedar'], { terminal: true, env: { NO_COLOR: '1' } });
+    expect(plain.out).not.toContain('\u001b');
+  });
+
+  it('gives machines the answer as it came', async () => {
+    const ran = await withService(['status', 'cedar', '--json']);
+    expect(JSON.parse(ran.out)).toEqual(canned.status);
+    expect(ran.code).toBe(EXIT.person);
+  });
+
+  it('lists all pages', async () => {
+    const { out, asked } = await withService(['get', '--json']);
+    expect(JSON.parse(out)).toEqual(canned.tenants);
+    expect(asked.map(({ authorization }) => authorization)).toEqual(['Bearer the-token', 'Bearer the-token']);
+  });
+
+  it('shows conditions, drift, keys, evidence and the next command of each hand-off', async () => {
+    const { out } = await withService(['status', 'cedar']);
+    expect(out).toContain('LevelsMissing');
+    expect(out.replaceAll(/\s+/g, '')).toContain('role.levels.Companies/Configurations.edit');
+    expect(out).toContain('3f9a0c1d22ab44ef');
+    expect(out).toContain('Umbrella last wrote 3h 12m ago, as umbrella-a. 18 customers, 17 configurations');
+    expect(out).toContain('parasol handoffs claim 90aa71f2');
+  });
+
+  it('names commands as the person types them', async () => {
+    const { out } = await withService(['status', 'cedar'], { env: { npm_lifecycle_event: 'parasol' } });
+    expect(out).toContain('npm run parasol -- handoffs claim 90aa71f2');
+  });
+
+  it('shows exactly the steps of a plan, by when they are done, and the click path of a hand-off', async () => {
+    const { out } = await withService(['plan', 'birch']);
+    expect(out).toMatch(/\nNow\n {2}- api: create the role Umbrella\n[^]*\nLater\n[^]*\nHeld\n/);
+    expect(out.match(/^ {2}- /gm)).toHaveLength(canned.plan.plan.steps.length);
+    expect(out).toContain('1. Log in to ConnectWise as an administrator of cedar.');
+    expect(out).toContain('api: change the API member umbrella-a: active, role Umbrella, level Corporate');
+    expect(out).toMatch(/Companies\/Configurations +edit +None +All/);
+  });
+
+  it('says that nothing of a plan is done outside of mode repair', async () => {
+    const observed = { 'GET /tenants/birch/plan': answer({ ...canned.plan, mode: 'observe' }) };
+    expect((await withService(['plan', 'birch'], {}, observed)).out).toContain(
+      'Mode observe: nothing of this',
+    );
+  });
+
+  it('lets no name from a vendor steer the terminal', async () => {
+    const evil = [{ ...canned.customers[0], customer: '\u001b[2JNorth\u0007wind\u202e' }];
+    const { out } = await withService(
+      ['customers', 'cedar'],
+      {},
+      { 'GET /tenants/cedar/customers': answer({ items: evil }) },
+    );
+    expect(out).not.toMatch(/[\u001b\u0007\u202e]/);
+    expect(out).toContain('North wind');
+  });
+
+  test.each([
+    ['ready, yet the spec was changed since', { ...canned.readyStatus, generation: 4 }, EXIT.drift],
+    ['ready, yet drift was seen', { ...canned.readyStatus, drift: canned.status.drift }, EXIT.drift],
+    ['not ready, and no person can help', { ...canned.status, handoffs: [] }, EXIT.drift],
+  ])('a tenant that is %s', async (_, status, code) => {
+    const ran = await withService(['status', 'acme'], {}, { 'GET /tenants/acme/status': answer(status) });
+    expect(ran.code).toBe(code);
+  });
+});
+
+describe('reconcile', () => {
+  const trigger = { 'POST /tenants/cedar/reconcile': answer({ trigger: 6 }, 202) };
+
+  it('asks, and does not wait', async () => {
+    const { out, asked, code } = await withService(
+      ['reconcile', 'cedar', '--reason', 'role mended'],
+      {},
+      trigger,
+    );
+    expect(out).toContain('trigger 6');
+    expect(asked).toMatchObject([{ method: 'POST', body: { reason: 'role mended' } }]);
+    expect(code).toBe(EXIT.ok);
+  });
+
+  it('waits until a run has answered its trigger, through a busy minute, then shows the status', async () => {
+    const handled = [4, null, 5, 6];
+    const ran = await withService(
+      ['reconcile', 'cedar', '--wait'],
+      {},
+      {
+        ...trigger,
+        'GET /tenants/cedar/status': () => {
+          const at = handled.shift();
+          return at === null
+            ? { status: 429, body: { title: 'Too many requests', status: 429 } }
+            : { body: { ...canned.status, trigger: { requested: 6, handled: at } } };
+        },
+      },
+    );
+    expect(handled).toEqual([]);
+    expect(ran.err).toBe('Waiting for cedar (trigger 6).\n');
+    expect(ran.out).toContain('cedar: Cedar Cloud Services');
+    expect(ran.code).toBe(EXIT.person);
+  });
+
+  it('gives up after the timeout, and says that the run still comes', async () => {
+    const ran = await withService(['reconcile', 'cedar', '--wait', '--timeout', '30s'], {}, trigger);
+    expect(ran.err).toContain('was not reconciled in 30s. It still will be.');
+    expect(ran.code).toBe(EXIT.error);
+  });
+
+  it('has a line of progress on a terminal, and takes it away', async () => {
+    const ran = await withService(
+      ['reconcile', 'cedar', '--wait', '--timeout', '2s'],
+      { terminal: true },
+      trigger,
+    );
+    expect(ran.err).toContain('\r\u001b[KWaiting for cedar: 1s');
+  });
+});
+
+describe('apply', () => {
+  const good = join(folder, 'good.yaml');
+  writeFileSync(
+    good,
+    `tenants:
+  - id: acme
+    name: Acme
+    connectwise:
+      site: https://na.myconnectwise.net
+      companyId: acme
+      clientId: 7d2b5a0e-8d3c-4f0e-9a51-1f2e3d4c5b6a
+      managementKey: { publicKey: \${env:CW_PUB}, privateKey: \${env:CW_PRIV} }
+    umbrella: { console: msp }
+`,
+  );
+  const env = { CW_PUB: 'sentinel-public-half', CW_PRIV: 'sentinel-private-half' };
+
+  it('sends all tenants at once, and tells what changed', async () => {
+    const routes = { 'POST /fleet/apply': answer({ dryRun: true, changes: canned.changes }) };
+    const ran = await withService(['apply', '-f', good, '--dry-run'], { env }, routes);
+    expect(ran.asked).toMatchObject([
+      {
+        body: {
+          dryRun: true,
+          tenants: [
+            {
+              id: 'acme',
+              connectwise: { managementKey: { publicKey: env.CW_PUB, privateKey: env.CW_PRIV } },
+            },
+          ],
+        },
+      },
+    ]);
+    expect(ran.out).toContain('rotation.maxAge');
+    expect(ran.out).toContain('Note: birch: the integration key in the file was superseded');
+    expect(ran.out).toContain('Dry run: nothing was changed.');
+    expect(tooWide(ran.out)).toEqual([]);
+    expect(ran.out).not.toContain('sentinel');
+    expect(ran.code).toBe(EXIT.ok);
+  });
+
+  it('sends nothing of a file with problems', async () => {
+    const ran = await withService(['apply', '-f', good]);
+    expect(ran.asked).toEqual([]);
+    expect(ran.err).toContain('2 problems; nothing was applied.');
+    expect(ran.err).toContain('line 8, column 35: tenants[0].connectwise.managementKey.publicKey');
+    expect(ran.code).toBe(EXIT.refused);
+  });
+
+  it('tells what the service refuses with its place in the file, and without a secret', async () => {
+    const refused = {
+      title: 'The input is not valid',
+      status: 400,
+      detail: 'One field is not as expected.',
+      errors: [{ path: 'tenants.0.connectwise.companyId', message: `is taken, said ${env.CW_PRIV}` }],
+    };
+    const ran = await withService(
+      ['apply', '-f', good],
+      { env },
+      { 'POST /fleet/apply': answer(refused, 400) },
+    );
+    expect(ran.err).toContain('line 6, column 18: tenants.0.connectwise.companyId');
+    expect(ran.err).toContain('is taken, said [secret]');
+    expect(ran.err + ran.out).not.toContain('sentinel');
+    expect(ran.code).toBe(EXIT.refused);
+  });
+
+  it('needs a file that can be read', async () => {
+    const ran = await withService(['apply', '-f', join(folder, 'absent.yaml')]);
+    expect(ran.err).toContain('(ENOENT)');
+    expect(ran.code).toBe(EXIT.refused);
+  });
+});
+
+describe('hand-offs', () => {
+  const claimed = {
+    ...canned.handoff,
+    state: 'claimed',
+    claimedBy: 'jamie',
+    claimedAt: '2026-11-24T08:00:00.000Z',
+  };
+
+  it('are claimed by the end of their id, in the name of who types', async () => {
+    const { out, asked, code } = await withService(
+      ['handoffs', 'claim', '90aa71f2'],
+      {},
+      {
+        [`POST /handoffs/${canned.handoff.id}/claim`]: answer(claimed),
+      },
+    );
+    expect(asked.at(-1)).toMatchObject({
+      path: `/handoffs/${canned.handoff.id}/claim`,
+      body: { by: 'jamie' },
+    });
+    expect(out).toContain('Next: parasol submit 90aa71f2');
+    expect(code).toBe(EXIT.ok);
+  });
+
+  it('are given back', async () => {
+    const { out, asked } = await withService(
+      ['handoffs', 'release', '90aa71f2', '--as', 'zoe'],
+      {},
+      {
+        [`POST /handoffs/${canned.handoff.id}/release`]: answer(canned.handoff),
+      },
+    );
+    expect(asked.at(-1)?.body).toEqual({ by: 'zoe' });
+    expect(out).toContain('open again');
+  });
+
+  test.each([
+    ['nobody knows', 'ffffffff', 'There is no hand-off ffffffff.'],
+    ['two have in common', '', '2 hand-offs end in'],
+  ])('an id that %s is refused', async (_, id, words) => {
+    const ran = await withService(['handoffs', 'show', id]);
+    expect(ran.err).toContain(words);
+    expect(ran.code).toBe(EXIT.refused);
+  });
+
+  const submitted = {
+    [`POST /handoffs/${canned.keyHandoff.id}/submit`]: answer(
+      { handoff: { ...canned.keyHandoff, state: 'submitted' }, trigger: 9 },
+      202,
+    ),
+  };
+
+  it('take a pair from two lines of standard input, and show none of it', async () => {
+    const input = 'sentinel-public\nsentinel-private\n';
+    const ran = await withService(['submit', '01bb23c4'], { input }, submitted);
+    expect(ran.asked.at(-1)?.body).toEqual({
+      by: 'jamie',
+      publicKey: 'sentinel-public',
+      privateKey: 'sentinel-private',
+    });
+    expect(ran.out + ran.err).not.toContain('sentinel');
+    expect(ran.out).toContain('Received: submitted.');
+    expect(ran.code).toBe(EXIT.ok);
+  });
+
+  it('ask for a pair on a terminal without echo, whatever is typed, erased or pasted', async () => {
+    const input = ['s', 'entinel-pubX', '\u007f', '\r', 'sentinel-priv\r\n'];
+    const ran = await withService(['submit', '01bb23c4'], { input, terminal: true }, submitted);
+    expect(ran.asked.at(-1)?.body).toMatchObject({ publicKey: 'sentinel-pub', privateKey: 'sentinel-priv' });
+    expect(ran.err).toContain('Public key (not shown): \nPrivate key (not shown): \n');
+    expect(ran.out + ran.err).not.toContain('sentinel');
+  });
+
+  test.each([
+    ['one line', 'sentinel-only\n', 'It had 1.'],
+    ['nothing', '', 'It had 0.'],
+    ['three lines', 'sentinel-a\nsentinel-b\nsentinel-c\n', 'It had 3.'],
+    ['a blank in a key', 'sentinel a\nsentinel-b\n', 'Public key has a blank'],
+  ])('refuse %s, and send nothing', async (_, input, words) => {
+    const ran = await withService(['submit', '01bb23c4'], { input }, submitted);
+    expect(ran.err).toContain(words);
+    expect(ran.out + ran.err).not.toContain('sentinel');
+    expect(ran.asked.every(({ method }) => method === 'GET')).toBe(true);
+    expect(ran.code).toBe(EXIT.refused);
+  });
+
+  it('end without a change when a person gives up', async () => {
+    const ran = await withService(
+      ['submit', '01bb23c4'],
+      { input: ['abc\u0003'], terminal: true },
+      submitted,
+    );
+    expect(ran.err).toContain('Given up. Nothing was sent.');
+    expect(ran.code).toBe(EXIT.refused);
+  });
+
+  it('are attested without a pair, and named as that', async () => {
+    const ran = await withService(
+      ['submit', '90aa71f2', '--attest'],
+      {},
+      {
+        [`POST /handoffs/${canned.handoff.id}/submit`]: answer(
+          { handoff: { ...canned.handoff, state: 'submitted', attested: true }, trigger: 9 },
+          202,
+        ),
+      },
+    );
+    expect(ran.asked.at(-1)?.body).toEqual({ by: 'jamie', attest: true });
+    expect(ran.out).toContain('submitted, attested');
+  });
+
+  it('that are closed take nothing', async () => {
+    const closed = { 'GET /handoffs': answer({ items: [{ ...canned.handoff, state: 'closed' }] }) };
+    const ran = await withService(['submit', '90aa71f2'], {}, closed);
+    expect(ran.err).toContain('is closed: nothing is to be submitted');
+    expect(ran.code).toBe(EXIT.refused);
+  });
+});
+
+describe('credential', () => {
+  const sealed = answer({ fingerprint: 'ab12', trigger: 3 }, 202);
+  test.each([
+    ['management', [], { publicKey: 'sentinel-1', privateKey: 'sentinel-2' }],
+    [
+      'integration',
+      ['--member', 'umbrella-b'],
+      { publicKey: 'sentinel-1', privateKey: 'sentinel-2', member: 'umbrella-b' },
+    ],
+    ['umbrella-api', [], { key: 'sentinel-1', secret: 'sentinel-2' }],
+  ])('replaces the %s key', async (purpose, more, body) => {
+    const input = 'sentinel-1\nsentinel-2';
+    const path = `/tenants/acme/credentials/${purpose}`;
+    const ran = await withService(
+      ['credential', 'acme', purpose, ...more],
+      { input },
+      { [`PUT ${path}`]: sealed },
+    );
+    expect(ran.asked).toMatchObject([{ path, body }]);
+    expect(ran.out).toContain('sealed as ab12');
+    expect(ran.out + ran.err).not.toContain('sentinel');
+  });
+
+  it('takes the member of an integration key, and of no other', async () => {
+    const ran = await withService(['credential', 'acme', 'integration']);
+    expect(ran.err).toContain('--member goes with an integration key');
+    expect(ran.code).toBe(EXIT.refused);
+  });
+});
+
+describe('what goes wrong', () => {
+  test.each([
+    ['an unknown command', ['frobnicate'], EXIT.refused],
+    ['a purpose that is none', ['credential', 'acme', 'password'], EXIT.refused],
+    ['a secret as an argument', ['submit', '01bb23c4', 'sentinel-secret'], EXIT.refused],
+    ['a duration that is none', ['reconcile', 'acme', '--timeout', 'soon'], EXIT.refused],
+    ['a tenant that nobody knows', ['status', 'nobody'], EXIT.refused],
+  ])('%s ends as documented', async (_, args, code) => {
+    const ran = await withService(args);
+    expect(ran.err).not.toBe('');
+    expect(ran.err).not.toContain('sentinel');
+    expect(ran.code).toBe(code);
+  });
+
+  test.each([
+    ['no permission', { status: 401, body: { title: 'A token is needed', status: 401 } }, 'PARASOL_TOKEN'],
+    [
+      'a broken service',
+      { status: 500, body: { detail: 'The fault is on this side.' } },
+      'The fault is on this side.',
+    ],
+    ['something else that listens', { status: 200, body: '<html>' }, 'not as Parasol does'],
+  ])('%s is an error, told in words', async (_, reply, words) => {
+    const ran = await withService(['get'], {}, { 'GET /tenants': () => reply });
+    expect(ran.err).toContain(words);
+    expect(ran.code).toBe(EXIT.error);
+  });
+
+  it('no service is an error that says what to do', async () => {
+    const ran = await run(['get'], { env: { PARASOL_URL: 'http://127.0.0.1:9' } });
+    expect(ran.err.replaceAll('\n', ' ')).toContain('nothing listens there. Is it running (npm start)?');
+    expect(ran.code).toBe(EXIT.error);
+  });
+
+  it('an address that is none is refused', async () => {
+    const ran = await run(['get'], { env: { PARASOL_URL: '127.0.0.1:8080' } });
+    expect(ran.code).toBe(EXIT.refused);
+  });
+
+  it('machines get the error as JSON too', async () => {
+    const ran = await withService(['status', 'nobody', '--json']);
+    expect(JSON.parse(ran.err)).toEqual({ error: 'There is nothing at /tenants/nobody/status.', errors: [] });
+  });
+});
+
+describe('the token', () => {
+  const tokenOf = async (env: Record<string, string>) => {
+    await using service = await fakeService(ROUTES);
+    const url = env['PARASOL_URL'] ?? service.url;
+    const ran = await run(['get'], { env: { ...env, PARASOL_URL: url } });
+    return { token: service.asked[0]?.authorization, err: ran.err };
+  };
+  writeFileSync(join(folder, 'admin-token'), 'made-by-the-service\n');
+  writeFileSync(join(folder, 'token'), 'from-a-file\n');
+
+  it('comes from a file, or from the service on this machine', async () => {
+    expect((await tokenOf({ PARASOL_TOKEN_FILE: join(folder, 'token') })).token).toBe('Bearer from-a-file');
+    expect((await tokenOf({ PARASOL_DATA: folder })).token).toBe('Bearer made-by-the-service');
+    expect((await tokenOf({ PARASOL_DATA: join(folder, 'none') })).token).toBeUndefined();
+  });
+
+  it('is refused if its file cannot be read', async () => {
+    expect((await tokenOf({ PARASOL_TOKEN_FILE: join(folder, 'absent') })).err).toContain('cannot be read');
+  });
+});
+
+describe('what is wired from outside', () => {
+  const examination = {
+    checks: [
+      { name: 'management key', verdict: 'ok' as const, detail: 'authenticates as parasol' },
+      {
+        name: 'role levels',
+        verdict: 'unknown' as const,
+        detail: 'the key may not read the settings of a role',
+      },
+    ],
+    samples: [{ title: 'First row of the role’s settings', text: '{\n  "moduleName": "Companies"\n}' }],
+  };
+
+  it('doctor examines what the service holds, or a tenant of a file', async () => {
+    const asked: unknown[] = [];
+    const doctor = (request: unknown) => {
+      asked.push(request);
+      return Promise.resolve(examination);
+    };
+    const ran = await run(['doctor', 'acme'], { doctor });
+    expect(asked).toEqual([{ tenant: 'acme', input: null }]);
+    expect(ran.out).toContain('  {\n    "moduleName": "Companies"\n  }');
+    expect(tooWide(ran.out)).toEqual([]);
+    expect(ran.code).toBe(EXIT.drift);
+
+    const file = join(folder, 'doctor.yaml');
+    writeFileSync(
+      file,
+      'tenants: [{ id: acme, name: A, umbrella: { console: msp }, connectwise: { site: https://a.example,' +
+        ' companyId: a, clientId: 7d2b5a0e-8d3c-4f0e-9a51-1f2e3d4c5b6a } }]',
+    );
+    await run(['doctor', '-f', file, 'acme'], { doctor });
+    expect(asked[1]).toMatchObject({ tenant: 'acme', input: { id: 'acme', mode: 'observe' } });
+    expect((await run(['doctor', '-f', file, 'birch'], { doctor })).err).toContain('has no tenant birch');
+  });
+
+  it('simulate runs until it is interrupted, and closes', async () => {
+    const told: unknown[] = [];
+    const simulate = (options: object) => {
+      told.push(options);
+      return Promise.resolve({ close: () => Promise.resolve(void told.push('closed')) });
+    };
+    await run(['simulate', '--port', '0', '--scenario', 'key-dead', '--sync-every', '20s'], { simulate });
+    expect(told).toEqual([
+      expect.objectContaining({ portBase: 0, scenario: 'key-dead', quotas: true, syncEveryMs: 20_000 }),
+      'closed',
+    ]);
+    expect((await run(['simulate', '--scenario', 'chaos'], { simulate })).code).toBe(EXIT.refused);
+  });
+
+  it('serve, migrate and demo are run, and their failures told', async () => {
+    const failing = () => Promise.reject(new Error('the port 8080 is taken'));
+    expect(await run(['serve'], { serve: failing })).toMatchObject({
+      code: 1,
+      err: 'the port 8080 is taken\n',
+    });
+    expect(await run(['migrate'], { migrate: () => Promise.resolve() })).toMatchObject({ code: 0, err: '' });
+    expect(await run(['demo'], { demo: () => Promise.resolve(EXIT.error) })).toMatchObject({ code: 1 });
+  });
+});

@@ -1,0 +1,112 @@
+import { afterEach } from 'vitest';
+import { Secret, type KeyPair } from '../../src/domain/secret.ts';
+import { tenantSpecSchema, type TenantSpec } from '../../src/domain/tenant.ts';
+import { createVendors, type Timers, type VendorsOptions } from '../../src/providers/index.ts';
+import type { CallContext, Vendors } from '../../src/reconciler/ports.ts';
+import type { JournalEntry, ScenarioOptions, Trouble } from '../../src/simulator/index.ts';
+import { start, START } from '../simulator/harness.ts';
+
+const open: Vendors[] = [];
+
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((vendors) => vendors.close()));
+});
+
+/** Time stands still until a test moves it. */
+export class TestClock {
+  #now = new Date(START);
+  now(): Date {
+    return new Date(this.#now);
+  }
+  advance(ms: number): void {
+    this.#now = new Date(this.#now.getTime() + ms);
+  }
+}
+
+/** Spans that pass when a test says so; asked for an hour or a second, all the same. */
+export class TestTimers implements Timers {
+  readonly #waiting = new Set<() => void>();
+  after(_ms: number, callback: () => void): () => void {
+    this.#waiting.add(callback);
+    return () => this.#waiting.delete(callback);
+  }
+  /** Lets every span that is waited for now pass. */
+  fire(): void {
+    for (const callback of this.#waiting) callback();
+  }
+}
+
+/** Vendors that wait for nothing between tries, closed with the test. */
+export function vendorsFor(options: VendorsOptions = {}): Vendors {
+  const vendors = createVendors({ retries: { times: 2, firstDelayMs: 0 }, ...options });
+  open.push(vendors);
+  return vendors;
+}
+
+export function contextOf(clock: TestClock, fields: Partial<CallContext> = {}): CallContext {
+  return {
+    tenantId: 'acme',
+    deadline: new Date(clock.now().getTime() + 60_000),
+    signal: new AbortController().signal,
+    ...fields,
+  };
+}
+
+export function pairOf(publicHalf: string, privateHalf: string): KeyPair {
+  return { publicHalf, privateHalf: new Secret(privateHalf) };
+}
+
+export function specFor(
+  connectwiseUrl: string,
+  umbrellaUrl: string,
+  fields: { connectwise?: object; umbrella?: object } = {},
+): TenantSpec {
+  return tenantSpecSchema.parse({
+    id: 'acme',
+    name: 'Acme',
+    connectwise: {
+      site: connectwiseUrl,
+      companyId: 'acme',
+      clientId: '0a3e1f64-0000-4000-8000-000000000001',
+      ...fields.connectwise,
+    },
+    umbrella: { console: 'msp', url: umbrellaUrl, ...fields.umbrella },
+  });
+}
+
+/** The simulator with the company `acme`, and our adapters pointed at it, all at one standing clock. */
+export async function bench(
+  trouble: Trouble = 'healthy',
+  options: ScenarioOptions & { vendors?: VendorsOptions; umbrella?: object; connectwise?: object } = {},
+) {
+  const clock = new TestClock();
+  const timers = new TestTimers();
+  const harness = await start(trouble, { ...options, simulator: { clock: () => clock.now() } });
+  const { simulator, secrets } = harness;
+  const spec = specFor(simulator.connectwiseUrl, simulator.umbrellaUrl, options);
+  const vendors = vendorsFor({ clock, timers, ...options.vendors });
+  const context = contextOf(clock);
+  const keys = {
+    management: pairOf(secrets.managementKey.publicKey, secrets.managementKey.privateKey),
+    integration: pairOf(secrets.integrationKey.publicKey, secrets.integrationKey.privateKey),
+    umbrella: pairOf(secrets.umbrellaApiKey.key, secrets.umbrellaApiKey.secret),
+    keyAdmin: pairOf(secrets.umbrellaKeyAdmin.key, secrets.umbrellaKeyAdmin.secret),
+  };
+  return {
+    world: harness.world,
+    simulator,
+    secrets,
+    clock,
+    timers,
+    vendors,
+    spec,
+    context,
+    keys,
+    connectwise: vendors.connectwise(spec),
+    umbrella: vendors.umbrella(spec),
+    /** As the management key. */
+    reads: vendors.connectwise(spec).reads(keys.management, context),
+    writes: vendors.connectwise(spec).writes(keys.management, context),
+    sent: (): JournalEntry[] => harness.world.journal.query(),
+  };
+}
