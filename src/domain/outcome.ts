@@ -27,7 +27,9 @@ export type Failure =
   | { kind: 'Invalid'; fields: { field: string; message: string }[]; detail: string }
   | { kind: 'Unavailable'; why: UnavailableWhy; detail: string }
   /** A write whose answer was lost: it may have been applied. Look it up before anything else. */
-  | { kind: 'OutcomeUnknown'; detail: string };
+  | { kind: 'OutcomeUnknown'; detail: string }
+  /** Our own last door did not let a write out; nothing was sent. */
+  | { kind: 'Barred'; detail: string };
 
 export type Outcome<T> = { ok: true; value: T } | { ok: false; failure: Failure };
 
@@ -56,6 +58,8 @@ export function describeFailure(failure: Failure): string {
       return `not found: ${failure.detail}`;
     case 'Invalid':
       return `refused the request: ${failure.fields.map((f) => `${f.field}: ${f.message}`).join('; ') || failure.detail}`;
+    case 'Barred':
+      return `not sent: ${failure.detail}`;
     case 'OutcomeUnknown':
       return `answer lost, it may have been applied: ${failure.detail}`;
   }

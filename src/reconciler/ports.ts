@@ -1,5 +1,5 @@
 import type { CredentialState, HeldCredential } from '../domain/credential.ts';
-import type { Condition, IntegrationMemory } from '../domain/condition.ts';
+import type { Condition, IntegrationMemory, Truth } from '../domain/condition.ts';
 import type { Drift } from '../domain/drift.ts';
 import type { Handoff, HandoffContent, HandoffKind } from '../domain/handoff.ts';
 import type {
@@ -106,7 +106,17 @@ export interface MemberChange {
   location?: string;
 }
 
-/** ConnectWise, written. Only the last door hands this out. */
+/** What the last door asks before each write leaves (design.md §3; rulings 8). */
+export interface WritePass {
+  /** Members that are Parasol's, by ConnectWise's ids. */
+  ownedMembers: ReadonlySet<number>;
+  /** The role of the spec's name, as this reconcile saw it; null: it saw none. */
+  roleId: number | null;
+  /** False: the claim or the spec that the write was decided on is no longer what it was. */
+  confirm(): Promise<boolean>;
+}
+
+/** ConnectWise, written. What the last door does not let out is `Barred`, and was not sent. */
 export interface ConnectWiseWrites {
   createRole(name: string): Promise<Outcome<RoleFact>>;
   createMember(member: NewMember): Promise<Outcome<MemberFact>>;
@@ -118,7 +128,15 @@ export interface ConnectWise {
   /** Without credentials; null: the site answers, and knows no such company. */
   companyInfo(context: CallContext): Promise<Outcome<CompanyInfo | null>>;
   reads(key: KeyPair, context: CallContext): ConnectWiseReads;
-  writes(key: KeyPair, context: CallContext): ConnectWiseWrites;
+  writes(key: KeyPair, context: CallContext, pass: WritePass): ConnectWiseWrites;
+  /** What a live tenant really answers, for people to read: rows as they are, secrets removed (domain.md §6). */
+  samples(key: KeyPair, context: CallContext): Promise<Sample[]>;
+}
+
+/** One answer of a vendor as it came: a title, and text of at most a few thousand characters. */
+export interface Sample {
+  title: string;
+  text: string;
 }
 
 export interface Umbrella {
@@ -164,8 +182,8 @@ export interface Claims {
   take(owner: string, limit: number, leaseMs: number): Promise<ClaimedTenant[]>;
   /** Extends the leases that still hold; returns those that do not. */
   heartbeat(claims: Claim[], leaseMs: number): Promise<Claim[]>;
-  /** True if the claim holds for at least that long; extends the lease if it must. */
-  confirm(claim: Claim, forMs: number): Promise<boolean>;
+  /** True if the claim holds for at least that long, its lease extended if it must, and the spec is still that one. */
+  confirm(claim: Claim, forMs: number, generation: number): Promise<boolean>;
   /** Gives a claim back untouched, due at once (drain) or after a time. */
   release(claim: Claim, dueInMs: number): Promise<void>;
   /** Ms until the next tenant is due; null when none is. */
@@ -222,8 +240,9 @@ export interface OpenIntent {
 
 export type NewIntent = Pick<OpenIntent, 'id' | 'key' | 'action'> & { request: unknown };
 
+/** `spec-changed`: another spec, a pause or a deletion came since this run began (rulings 13). */
 export type IntentVerdict =
-  { granted: true } | { granted: false; because: 'claim-lost' | 'already-open' | 'cap' };
+  { granted: true } | { granted: false; because: 'claim-lost' | 'spec-changed' | 'already-open' | 'cap' };
 
 export interface NewEvent {
   type: string;
@@ -281,12 +300,40 @@ export interface Result {
   forget: boolean;
 }
 
+export interface IntentBounds {
+  generation: number;
+  deleting: boolean;
+  /** Intents that the whole fleet may open within an hour. */
+  perHour: number;
+}
+
 export interface Reconciles {
   snapshot(tenantId: string): Promise<Snapshot | null>;
-  /** Commits an intent before its effect, if the claim holds and the fleet's cap allows it (rulings 7, 12). */
-  openIntent(claim: Claim, intent: NewIntent, cap: { perHour: number }): Promise<IntentVerdict>;
+  /**
+   * Commits an intent before its effect, if the claim holds, the tenant is still as this run began with it, and
+   * the fleet's cap allows it (rulings 7, 12).
+   */
+  openIntent(claim: Claim, intent: NewIntent, bounds: IntentBounds): Promise<IntentVerdict>;
   /** Writes everything and gives the claim back; false: the claim was lost and nothing was written. */
   record(claim: Claim, result: Result): Promise<boolean>;
+}
+
+/** The fleet in numbers, for metrics and nothing else. */
+export interface Census {
+  /** `ready` is null for tenants that no run has observed yet. */
+  tenants: { mode: string; ready: Truth | null; count: number }[];
+  /** Live hand-offs. */
+  handoffs: { kind: HandoffKind; state: string; overdue: boolean; count: number }[];
+  /** Tenants that have been due for more than a minute and that nobody runs. */
+  late: number;
+  /** Intents of which it is not known yet what became. */
+  openIntents: number;
+}
+
+export interface Housekeeping {
+  /** Deletes runs, events and settled intents older than that, at most `batch` rows of each; how many went. */
+  prune(olderThanMs: number, batch: number): Promise<number>;
+  census(): Promise<Census>;
 }
 
 /** What the commands need of the store: the other half of what the store implements. */

@@ -50,7 +50,7 @@ const HEARTBEAT = `
 const CONFIRM = `
   update tenants
      set next_run_at = greatest(next_run_at, now() + $4 * interval '1 millisecond')
-   where id = $1 and claim_token = $2 and claim_owner = $3`;
+   where id = $1 and claim_token = $2 and claim_owner = $3 and generation = $5`;
 
 const RELEASE = `
   update tenants
@@ -97,8 +97,8 @@ export const createClaims = (pool: pg.Pool, listener: TriggerListener): Claims =
     const held = new Set(rows.map((row) => row.id));
     return claims.filter((claim) => !held.has(claim.tenantId));
   },
-  async confirm(claim, forMs) {
-    const { rowCount } = await pool.query(CONFIRM, [...identity(claim), forMs]);
+  async confirm(claim, forMs, generation) {
+    const { rowCount } = await pool.query(CONFIRM, [...identity(claim), forMs, generation]);
     return rowCount === 1;
   },
   async release(claim, dueInMs) {

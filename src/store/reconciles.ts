@@ -36,14 +36,18 @@ export const createReconciles = (db: Database): Reconciles => ({
       };
     }, ONE_SNAPSHOT),
 
-  openIntent: (claim, intent, cap) =>
+  openIntent: (claim, intent, { generation, deleting, perHour }) =>
     db.transaction(async (tx) => {
-      if (!(await lockClaimed(tx, claim))) return { granted: false, because: 'claim-lost' };
+      const row = await lockClaimed(tx, claim);
+      if (!row) return { granted: false, because: 'claim-lost' };
+      if (row.generation !== generation || row.deleting !== deleting) {
+        return { granted: false, because: 'spec-changed' };
+      }
       const known = await openIntentsOf(tx, claim.tenantId);
       if (known.some(({ key }) => key === intent.key)) return { granted: false, because: 'already-open' };
       // Counted by one at a time, or two tenants would both be the last that the cap allows.
       await tx.execute(sql`select pg_advisory_xact_lock(${LOCKS.space}, ${LOCKS.intents})`);
-      if ((await intentsOfLastHour(tx)) >= cap.perHour) return { granted: false, because: 'cap' };
+      if ((await intentsOfLastHour(tx)) >= perHour) return { granted: false, because: 'cap' };
       await addIntent(tx, claim.tenantId, intent);
       return { granted: true };
     }),
@@ -84,7 +88,12 @@ export const createReconciles = (db: Database): Reconciles => ({
 /** The tenant's row, locked until the transaction ends; null where the claim is no longer this one. */
 async function lockClaimed(tx: Executor, claim: Claim) {
   const [row] = await tx
-    .select({ deleting: tenants.deleting, triggerSeq: tenants.triggerSeq, runSeq: tenants.runSeq })
+    .select({
+      deleting: tenants.deleting,
+      generation: tenants.generation,
+      triggerSeq: tenants.triggerSeq,
+      runSeq: tenants.runSeq,
+    })
     .from(tenants)
     .where(
       and(
