@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { FaultEffect } from '../../src/simulator/index.ts';
-import { bench } from './harness.ts';
+import { bench, passFor } from './harness.ts';
 
 const newMember = (roleId: number) => ({
   identifier: 'umbrella-b',
@@ -91,13 +91,16 @@ describe('creating', () => {
   });
 
   test('is Invalid with every field that ConnectWise complains about', async () => {
-    const { writes, world } = await bench();
-    const member = {
-      ...newMember(world.role('acme', 'Umbrella').id),
-      identifier: 'longer-than-fifteen',
-      name: 'a name of more than thirty characters',
-    };
-    const refused = await writes.createMember(member);
+    const { vendors, spec, keys, context, world } = await bench();
+    const { id } = world.role('acme', 'Umbrella');
+    const identifier = 'longer-than-fifteen';
+    const { connectwise } = structuredClone(spec);
+    connectwise.members.identifiers = ['umbrella-a', identifier];
+    const writes = vendors
+      .connectwise({ ...spec, connectwise })
+      .writes(keys.management, context, passFor(id));
+    const name = 'a name of more than thirty characters';
+    const refused = await writes.createMember({ ...newMember(id), identifier, name });
     expect(!refused.ok && refused.failure.kind === 'Invalid' && refused.failure.fields).toEqual([
       { field: 'identifier', message: expect.stringContaining('15') },
       { field: 'name', message: expect.stringContaining('30') },
@@ -136,7 +139,8 @@ describe('changing a member', () => {
   });
 
   test('is Invalid, naming the field, when 200 changed nothing', async () => {
-    const { writes, world } = await bench();
+    const { connectwise, keys, context, world } = await bench();
+    const writes = connectwise.writes(keys.management, context, passFor(1));
     const { id } = world.member('acme', 'umbrella-a');
     world.addFault({ when: { method: 'PATCH' }, effect: { kind: 'status', status: 200, body: { id } } });
     expect(await writes.changeMember(id, { active: false, roleId: 1 })).toMatchObject({
@@ -145,10 +149,13 @@ describe('changing a member', () => {
     });
   });
 
-  test('to nothing sends nothing', async () => {
+  test.each<[string, object]>([
+    ['to nothing', {}],
+    ['to what it is', { active: true, level: 'Corporate' }],
+  ])('%s sends nothing', async (_, change) => {
     const { writes, world, vendors, context } = await bench();
     const { id } = world.member('acme', 'umbrella-a');
-    expect(await writes.changeMember(id, {})).toMatchObject({ ok: true, value: { id } });
+    expect(await writes.changeMember(id, change)).toMatchObject({ ok: true, value: { id } });
     expect(vendors.callsOf(context).writes).toBe(0);
   });
 
@@ -156,7 +163,7 @@ describe('changing a member', () => {
     const { writes, world } = await bench();
     const { id } = world.member('acme', 'umbrella-a');
     world.addFault({
-      when: { method: 'GET', operation: '/system/apiMembers/{id}' },
+      when: { method: 'GET', operation: '/system/apiMembers/{id}', nth: 2 },
       effect: { kind: 'status', status: 403 },
     });
     expect(await writes.changeMember(id, { active: false })).toMatchObject({
@@ -213,7 +220,7 @@ describe('a write whose answer was lost', () => {
     const { keys, connectwise, context, world } = await bench('role-missing');
     const stop = new AbortController();
     world.addFault({ when: { method: 'POST' }, effect: { kind: 'hangAfter' } });
-    const writes = connectwise.writes(keys.management, { ...context, signal: stop.signal });
+    const writes = connectwise.writes(keys.management, { ...context, signal: stop.signal }, passFor(null));
     const pending = writes.createRole('Umbrella');
     await world.waitForHang();
     stop.abort();
@@ -237,7 +244,7 @@ describe('a write that was refused or never left', () => {
 
   test('a codebase that changed is learned by a write and not tried again by it', async () => {
     const { writes, world, sent } = await bench('role-missing');
-    await writes.createRole('Before');
+    await writes.createRole('Umbrella');
     world.changeCodebase('acme', 'v2025_2/');
     expect(await writes.createRole('Umbrella')).toMatchObject({ ok: false, failure: { kind: 'NotFound' } });
     expect(await writes.createRole('Umbrella')).toMatchObject({ ok: true });
@@ -250,7 +257,11 @@ describe('a write that was refused or never left', () => {
 
   test('a run that was stopped sends nothing', async () => {
     const { keys, connectwise, context, sent } = await bench('role-missing');
-    const writes = connectwise.writes(keys.management, { ...context, signal: AbortSignal.abort() });
+    const writes = connectwise.writes(
+      keys.management,
+      { ...context, signal: AbortSignal.abort() },
+      passFor(null),
+    );
     expect(await writes.createRole('Umbrella')).toMatchObject({
       ok: false,
       failure: { kind: 'Unavailable', why: 'cancelled' },

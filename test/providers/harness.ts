@@ -2,8 +2,8 @@ import { afterEach } from 'vitest';
 import { Secret, type KeyPair } from '../../src/domain/secret.ts';
 import { tenantSpecSchema, type TenantSpec } from '../../src/domain/tenant.ts';
 import { createVendors, type Timers, type VendorsOptions } from '../../src/providers/index.ts';
-import type { CallContext, Vendors } from '../../src/reconciler/ports.ts';
-import type { JournalEntry, ScenarioOptions, Trouble } from '../../src/simulator/index.ts';
+import type { CallContext, Vendors, WritePass } from '../../src/reconciler/ports.ts';
+import type { JournalEntry, ScenarioOptions, Trouble, World } from '../../src/simulator/index.ts';
 import { start, START } from '../simulator/harness.ts';
 
 const open: Vendors[] = [];
@@ -56,14 +56,28 @@ export function pairOf(publicHalf: string, privateHalf: string): KeyPair {
   return { publicHalf, privateHalf: new Secret(privateHalf) };
 }
 
+interface SpecFields {
+  mode?: TenantSpec['mode'];
+  paused?: boolean;
+}
+
+/** A pass that lets every write of ours out, to whatever member. */
+export function passFor(roleId: number | null, fields: Partial<WritePass> = {}): WritePass {
+  const everyMember = new Set<number>();
+  everyMember.has = () => true;
+  return { ownedMembers: everyMember, roleId, confirm: () => Promise.resolve(true), ...fields };
+}
+
 export function specFor(
   connectwiseUrl: string,
   umbrellaUrl: string,
-  fields: { connectwise?: object; umbrella?: object } = {},
+  fields: Partial<Record<'connectwise' | 'umbrella', object>> & SpecFields = {},
 ): TenantSpec {
   return tenantSpecSchema.parse({
     id: 'acme',
     name: 'Acme',
+    mode: fields.mode ?? 'repair',
+    paused: fields.paused ?? false,
     connectwise: {
       site: connectwiseUrl,
       companyId: 'acme',
@@ -77,7 +91,8 @@ export function specFor(
 /** The simulator with the company `acme`, and our adapters pointed at it, all at one standing clock. */
 export async function bench(
   trouble: Trouble = 'healthy',
-  options: ScenarioOptions & { vendors?: VendorsOptions; umbrella?: object; connectwise?: object } = {},
+  options: ScenarioOptions &
+    SpecFields & { vendors?: VendorsOptions; umbrella?: object; connectwise?: object } = {},
 ) {
   const clock = new TestClock();
   const timers = new TestTimers();
@@ -106,7 +121,13 @@ export async function bench(
     umbrella: vendors.umbrella(spec),
     /** As the management key. */
     reads: vendors.connectwise(spec).reads(keys.management, context),
-    writes: vendors.connectwise(spec).writes(keys.management, context),
+    writes: vendors.connectwise(spec).writes(keys.management, context, passFor(roleOf(harness.world))),
     sent: (): JournalEntry[] => harness.world.journal.query(),
   };
+}
+
+/** The id of the role `Umbrella`; null where there is none. */
+function roleOf(world: World): number | null {
+  const roles = world.company('acme').roles.values();
+  return roles.find(({ name }) => name === 'Umbrella')?.id ?? null;
 }

@@ -97,14 +97,18 @@ export class ConnectWiseApi {
     return listed.ok ? ok(all) : listed;
   }
 
-  /** A write; its answer's object. An answer that cannot be read leaves open what was done. */
+  /**
+   * A write; its answer's object. An answer that cannot be read leaves open what was done. `barrier` is asked
+   * when nothing but the sending is left to do.
+   */
   async write<T>(
     method: 'POST' | 'PATCH',
     path: string,
     body: unknown,
     schema: z.ZodType<T>,
+    barrier: () => Promise<Failure | null>,
   ): Promise<Outcome<T>> {
-    const sent = await this.#send({ method, path, body });
+    const sent = await this.#send({ method, path, body }, barrier);
     return sent.ok ? parse(sent.value.call, sent.value.answer, schema) : sent;
   }
 
@@ -149,9 +153,14 @@ export class ConnectWiseApi {
    * asked again, and only if it tells another codebase a read is sent once more. A write is not, though what
    * was learned serves the next one.
    */
-  async #send(request: Request): Promise<Outcome<{ call: HttpCall; answer: Answer }>> {
+  async #send(
+    request: Request,
+    barrier?: () => Promise<Failure | null>,
+  ): Promise<Outcome<{ call: HttpCall; answer: Answer }>> {
     const company = await this.#site.company(this.#context);
     if (!company.ok) return company;
+    const objection = (await barrier?.()) ?? null;
+    if (objection !== null) return failed(objection);
     const first = await this.#sendTo(company.value, request);
     if (first.ok || first.failure.kind !== 'NotFound') return first;
     const again = await this.#site.company(this.#context, company.value);

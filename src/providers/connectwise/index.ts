@@ -3,7 +3,9 @@ import type { Clock, ConnectWise } from '../../reconciler/ports.ts';
 import type { HttpClient } from '../http/client.ts';
 import { Shared } from '../http/shared.ts';
 import { ConnectWiseApi } from './api.ts';
+import { lastDoor } from './door.ts';
 import { connectWiseReads, type OrderMemory } from './reads.ts';
+import { connectWiseSamples } from './samples.ts';
 import { Site, type KnownCompany } from './site.ts';
 import { connectWiseWrites } from './writes.ts';
 
@@ -29,7 +31,12 @@ export class ConnectWiseVendor {
       companyInfo: (context) => site.askCompany(context),
       reads: (key, context) =>
         connectWiseReads(new ConnectWiseApi(site, this.#http, key, context), this.#ordering(site)),
-      writes: (key, context) => connectWiseWrites(new ConnectWiseApi(site, this.#http, key, context)),
+      writes: (key, context, pass) =>
+        connectWiseWrites(
+          new ConnectWiseApi(site, this.#http, key, context),
+          lastDoor(spec, pass, () => this.#http.hasTimeFor(context)),
+        ),
+      samples: (key, context) => connectWiseSamples(spec, new ConnectWiseApi(site, this.#http, key, context)),
     };
   }
 

@@ -4,6 +4,7 @@ import { failed, ok, saysNothing, type Failure, type Outcome } from '../../domai
 import type { ConnectWiseWrites, MemberChange, NewMember } from '../../reconciler/ports.ts';
 import type { ConnectWiseApi } from './api.ts';
 import { equals } from './conditions.ts';
+import type { Door } from './door.ts';
 import { memberSchema, modelMemberSchema, namedSchema, roleSchema, type ModelMember } from './schemas.ts';
 
 const MEMBERS = '/system/apiMembers';
@@ -12,42 +13,51 @@ const LOCATIONS = '/system/locations';
 const DEPARTMENTS = '/system/departments';
 const TIME_ZONES = '/system/timeZoneSetups';
 
-/** ConnectWise, written with one key. Nothing is sent twice: an answer that was lost is `OutcomeUnknown`. */
-export function connectWiseWrites(api: ConnectWiseApi): ConnectWiseWrites {
+/**
+ * ConnectWise, written with one key. Nothing is sent twice: an answer that was lost is `OutcomeUnknown`; and
+ * nothing leaves but through the door, which sees what is sent.
+ */
+export function connectWiseWrites(api: ConnectWiseApi, door: Door): ConnectWiseWrites {
   return {
-    createRole: (name) => api.write('POST', '/system/securityroles', { name }, roleSchema),
+    createRole(name) {
+      const barrier = () => door({ makes: 'role', name });
+      return api.write('POST', '/system/securityroles', { name }, roleSchema, barrier);
+    },
 
     async createMember(member) {
       const model = await modelFor(api, member);
       if (!model.ok) return model;
-      const { identifier, name, roleId, roleName } = member;
-      const body = {
-        identifier,
-        name,
-        inactiveFlag: false,
-        securityRole: { id: roleId, name: roleName },
-        ...present(model.value),
-      };
-      return api.write('POST', MEMBERS, body, memberSchema);
+      const { identifier, name } = member;
+      const role = { id: member.roleId, name: member.roleName };
+      const body = { ...present(model.value), identifier, name, inactiveFlag: false, securityRole: role };
+      const barrier = () => door({ makes: 'member', identifier, role });
+      return api.write('POST', MEMBERS, body, memberSchema, barrier);
     },
 
     async changeMember(id, change) {
       const wanted = await resolve(api, change);
       if (!wanted.ok) return wanted;
-      const steps = Object.entries(wanted.value).map(([path, value]) => ({ op: 'replace', path, value }));
-      if (steps.length > 0) {
-        const patched = await api.write('PATCH', `${MEMBERS}/${id}`, steps, z.unknown());
-        if (!patched.ok) return patched;
-      }
-      const seen = await api.read(`${MEMBERS}/${id}`, memberSchema);
-      if (!seen.ok) return steps.length > 0 ? failed(unseen(seen.failure)) : seen;
-      const unchanged = unchangedFields(wanted.value, seen.value);
+      const path = `${MEMBERS}/${id}`;
+      const before = await api.read(path, memberSchema);
+      if (!before.ok || different(wanted.value, before.value).length === 0) return before;
+      const { identifier } = before.value;
+      const steps = Object.entries(wanted.value).map(([field, value]) => ({
+        op: 'replace',
+        path: field,
+        value,
+      }));
+      const barrier = () => door({ changes: id, identifier, role: wanted.value.securityRole });
+      const patched = await api.write('PATCH', path, steps, z.unknown(), barrier);
+      if (!patched.ok) return patched;
+      const seen = await api.read(path, memberSchema);
+      if (!seen.ok) return failed(unseen(seen.failure));
+      const unchanged = different(wanted.value, seen.value);
       if (unchanged.length === 0) return seen;
       const fields = unchanged.map((field) => ({
         field,
         message: 'ConnectWise accepted it and changed nothing',
       }));
-      return failed({ kind: 'Invalid', fields, detail: `PATCH ${MEMBERS}/${id} changed nothing of it` });
+      return failed({ kind: 'Invalid', fields, detail: `PATCH ${path} changed nothing of it` });
     },
   };
 }
@@ -87,8 +97,8 @@ async function resolve(api: ConnectWiseApi, change: MemberChange): Promise<Outco
   return ok(patch);
 }
 
-/** Fields that a member does not have as they were asked for. */
-function unchangedFields(wanted: Patch, seen: MemberFact): string[] {
+/** Fields of which a member differs from what is asked for. */
+function different(wanted: Patch, seen: MemberFact): string[] {
   const same = (asked: Partial<Reference> | undefined, has: Reference | null): boolean =>
     asked === undefined ||
     (has !== null && (asked.id === undefined ? asked.name === has.name : asked.id === has.id));

@@ -88,6 +88,12 @@ export class HttpClient {
     return { ...(this.#calls.get(context) ?? { reads: 0, writes: 0 }) };
   }
 
+  /** Whether a call that begins now has all the time that a call may take. */
+  hasTimeFor({ deadline }: CallContext): boolean {
+    const { clock, callTimeoutMs } = this.#options;
+    return deadline.getTime() - clock.now().getTime() >= callTimeoutMs;
+  }
+
   close(): Promise<void> {
     return this.#origins.close();
   }
