@@ -64,6 +64,21 @@ export interface IntegrationMemory {
   type: Reference | null;
   /** Times of distinct bursts of Umbrella's writes, oldest first, ISO 8601; at most 12. */
   bursts: string[];
+  /** The integration key that Parasol promoted last, and how it was shown that Umbrella uses it. */
+  install?: Install;
+  /** What the facts and this memory speak of (`subjectOf`); another site or console is another subject. */
+  subject?: string;
+}
+
+/** From the promotion on the key may be in Umbrella; only writes after it speak of it (rulings 3, 17). */
+export interface Install {
+  fingerprint: string;
+  member: string | null;
+  promotedAt: string;
+  /** False: an earlier key of that member may write too, so that its writes do not tell the new one (rulings 17). */
+  observable: boolean;
+  /** `attested`: a person said so, nothing showed it. Null: not known yet. */
+  adopted: { at: string; how: 'observed' | 'attested' } | null;
 }
 
 const yes = (reason: string, message: string): Verdict => ({ status: 'True', reason, message });
@@ -246,7 +261,7 @@ function levelVerdict(cells: Cell[], source: string): Verdict {
 
 function tableSetupReady(at: Circumstances): Verdict {
   const { spec, facts, credentials } = at;
-  const proof = telling(spec, facts);
+  const proof = telling(spec, facts, credentials);
   if (!proof) {
     return activeKey(credentials)
       ? unknown(

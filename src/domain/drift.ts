@@ -1,6 +1,6 @@
 import type { HeldCredential } from './credential.ts';
 import {
-  isFresh,
+  onlyFresh,
   type Facts,
   type KeyProof,
   type LevelRow,
@@ -9,6 +9,7 @@ import {
   type Remembered,
   type RoleFact,
 } from './observation.ts';
+import { saysNothing } from './outcome.ts';
 import {
   expectedMembers,
   RIGHTS,
@@ -48,31 +49,33 @@ const RANK: Record<Level, number> = { None: 0, My: 1, All: 2 };
 
 /**
  * Every cell in which rows differ from the wanted levels. A function that is in neither is None in both; a
- * wanted function without a row is missing, since ConnectWise lists every function of a role.
+ * wanted function without a row is missing, since ConnectWise lists every function of a role. Of rows that
+ * speak of one function and disagree, the one that is not as wanted counts, the weakest first.
  */
 export function compareLevels(wanted: Readonly<Record<string, FunctionLevels>>, rows: LevelRow[]): Cell[] {
-  const observed = new Map(rows.map((row) => [row.function.toLowerCase(), row]));
-  const names = new Map(Object.keys(wanted).map((name) => [name.toLowerCase(), name]));
-  for (const row of rows)
-    if (!names.has(row.function.toLowerCase())) names.set(row.function.toLowerCase(), row.function);
-  const lowered = new Map(Object.entries(wanted).map(([name, levels]) => [name.toLowerCase(), levels]));
-  const cells: Cell[] = [];
-  for (const [key, name] of names) {
-    const want = lowered.get(key) ?? NO_LEVELS;
-    const have = observed.get(key) ?? NO_LEVELS;
-    for (const right of RIGHTS) {
-      if (want[right] === have[right]) continue;
-      cells.push({
-        path: `role.levels.${name}.${right}`,
-        kind: want[right] === 'None' ? 'excess' : RANK[have[right]] === 0 ? 'missing' : 'different',
-        desired: want[right],
-        observed: have[right],
-        function: name,
-        right,
-      });
-    }
+  const byFunction = new Map<string, { name: string; want: FunctionLevels; have: FunctionLevels[] }>();
+  for (const [name, want] of Object.entries(wanted)) {
+    byFunction.set(name.toLowerCase(), { name, want, have: [] });
   }
-  return cells;
+  for (const row of rows) {
+    const key = row.function.toLowerCase();
+    const entry = byFunction.get(key) ?? { name: row.function, want: NO_LEVELS, have: [] };
+    byFunction.set(key, { ...entry, have: [...entry.have, row] });
+  }
+  return [...byFunction.values()].flatMap(({ name, want, have }) =>
+    RIGHTS.flatMap((right): Cell[] => {
+      const observed = (have.length > 0 ? have : [NO_LEVELS])
+        .map((levels) => levels[right])
+        .filter((level) => level !== want[right])
+        .toSorted((a, b) => RANK[a] - RANK[b])[0];
+      return observed ? [cell(name, right, want[right], observed)] : [];
+    }),
+  );
+}
+
+function cell(name: string, right: Right, desired: Level, observed: Level): Cell {
+  const kind = desired === 'None' ? 'excess' : observed === 'None' ? 'missing' : 'different';
+  return { ...difference(`role.levels.${name}.${right}`, kind, desired, observed), function: name, right };
 }
 
 /** True where some right is less than wanted; the rest of the cells are excess. */
@@ -123,19 +126,70 @@ export function findMember(members: MemberFact[], identifier: string): MemberFac
   return members.find((member) => sameIdentifier(member.identifier, identifier)) ?? null;
 }
 
-/** What a pair showed, where it speaks for one of the tenant's own members: the key in use, else a candidate. */
-export function telling(
+type Telling = Remembered<KeyProof> & { value: KeyProof & { authenticates: true; member: string } };
+
+/**
+ * What a pair showed that speaks for one of the tenant's own members: the key in use, else a pair that is held
+ * besides. What a key showed that is no longer held says nothing of today.
+ */
+export function telling(spec: TenantSpec, facts: Facts, credentials: HeldCredential[]): Telling | null {
+  const key = activeKey(credentials);
+  const inUse = facts.integrationKey;
+  const proofs = [
+    ...(key && inUse?.value?.credentialId === key.id ? [inUse] : []),
+    ...credentials.map(({ id }) => facts.candidates[id]),
+  ];
+  return proofs.find((proof): proof is Telling => speaks(spec, proof)) ?? null;
+}
+
+const speaks = (spec: TenantSpec, proof: Remembered<KeyProof> | undefined): proof is Telling =>
+  proof?.value?.authenticates === true &&
+  proof.value.member !== null &&
+  slotOf(spec, proof.value.member) !== null;
+
+/** What is known of the role's levels: cell by cell, when it was seen, and how. */
+export interface LevelEvidence {
+  cells: Cell[];
+  at: string;
+  source: 'settings' | 'effective';
+}
+
+/**
+ * The newest word on the role's levels: its settings, or, where the management key cannot read roles, the
+ * effective levels that a key of its member shows (domain.md §4). Null: neither was seen.
+ */
+export function levelEvidence(
   spec: TenantSpec,
   facts: Facts,
-): (Remembered<KeyProof> & { value: KeyProof & { authenticates: true } }) | null {
-  const proofs = [facts.integrationKey, ...Object.values(facts.candidates)];
-  for (const proof of proofs) {
-    const value = proof?.value;
-    if (proof && value?.authenticates && value.member && slotOf(spec, value.member)) {
-      return { ...proof, value };
-    }
+  credentials: HeldCredential[],
+): LevelEvidence | null {
+  const wanted = spec.connectwise.role.levels;
+  const role = theRole(spec, facts);
+  const { roles, roleLevels } = facts;
+  const settings =
+    role && roleLevels?.value?.roleId === role.id && roleLevels.at !== undefined
+      ? { rows: roleLevels.value.rows, at: roleLevels.at }
+      : null;
+  const readable = roles?.value !== undefined && !wasRefused(roles) && !wasRefused(roleLevels);
+  const proof = readable ? null : telling(spec, facts, credentials);
+  const effective =
+    proof?.at !== undefined && !hasOtherRole(spec, facts, proof.value.member)
+      ? { rows: proof.value.levels, at: proof.at }
+      : null;
+  if (effective && (!settings || effective.at > settings.at)) {
+    return { cells: compareLevels(wanted, effective.rows), at: effective.at, source: 'effective' };
   }
-  return null;
+  return settings && { cells: compareLevels(wanted, settings.rows), at: settings.at, source: 'settings' };
+}
+
+/** Whether the last word on it was a refusal; weather is none. */
+const wasRefused = (fact: Remembered<unknown> | undefined): boolean =>
+  fact?.failure !== undefined && !saysNothing(fact.failure.failure);
+
+/** Whether a key of that member shows the levels of a role that is not the spec's. */
+function hasOtherRole(spec: TenantSpec, facts: Facts, identifier: string): boolean {
+  const role = findMember(facts.members?.value?.items ?? [], identifier)?.role;
+  return role != null && !sameIdentifier(role.name, spec.connectwise.role.name);
 }
 
 /**
@@ -148,15 +202,13 @@ export function diff(
   credentials: HeldCredential[],
   observedAt?: string,
 ): Difference[] {
-  const usable = <T>(fact: Remembered<T> | undefined): T | undefined =>
-    observedAt === undefined || isFresh(fact, observedAt) ? fact?.value : undefined;
-
+  const known = observedAt === undefined ? facts : onlyFresh(facts, observedAt);
   return [
-    ...roleDrift(spec, usable(facts.roles)),
-    ...levelDrift(spec, facts, usable(facts.roleLevels), usable(facts.integrationKey)),
-    ...tableSetupDrift(spec, facts, observedAt),
-    ...memberDrift(spec, usable(facts.members), credentials),
-    ...keyDrift(spec, usable(facts.integrationKey), credentials),
+    ...roleDrift(spec, known.roles?.value),
+    ...levelDrift(spec, known, credentials),
+    ...tableSetupDrift(spec, known, credentials),
+    ...memberDrift(spec, known.members?.value, credentials),
+    ...keyDrift(spec, known.integrationKey?.value, credentials),
   ];
 }
 
@@ -173,34 +225,14 @@ function roleDrift(spec: TenantSpec, roles: Listed<RoleFact> | undefined): Diffe
   return [];
 }
 
-function levelDrift(
-  spec: TenantSpec,
-  facts: Facts,
-  levels: { rows: LevelRow[] } | undefined,
-  proof: KeyProof | undefined,
-): Difference[] {
-  const wanted = spec.connectwise.role.levels;
-  if (theRole(spec, facts) && levels) return compareLevels(wanted, levels.rows).map(plain);
-  // The management key may not read roles: the integration key still tells its own member's (domain.md §4).
-  const unreadable = facts.roles?.value === undefined || facts.roles.failure !== undefined;
-  if (unreadable && proof?.authenticates && proof.member && slotOf(spec, proof.member)) {
-    return compareLevels(wanted, proof.levels).map(plain);
-  }
-  return [];
+function levelDrift(spec: TenantSpec, facts: Facts, credentials: HeldCredential[]): Difference[] {
+  const cells = levelEvidence(spec, facts, credentials)?.cells ?? [];
+  return cells.map(({ path, kind, desired, observed }) => ({ path, kind, desired, observed }));
 }
 
-const plain = ({ path, kind, desired, observed }: Difference): Difference => ({
-  path,
-  kind,
-  desired,
-  observed,
-});
-
-function tableSetupDrift(spec: TenantSpec, facts: Facts, observedAt?: string): Difference[] {
-  const proof = telling(spec, facts);
-  if (!proof?.value.allowList) return [];
-  if (observedAt !== undefined && !isFresh(proof, observedAt)) return [];
-  return compareAllowList(spec.connectwise.role.tableSetup, proof.value.allowList);
+function tableSetupDrift(spec: TenantSpec, facts: Facts, credentials: HeldCredential[]): Difference[] {
+  const allowList = telling(spec, facts, credentials)?.value.allowList;
+  return allowList ? compareAllowList(spec.connectwise.role.tableSetup, allowList) : [];
 }
 
 function memberDrift(
@@ -247,8 +279,8 @@ function keyDrift(
   const key = activeKey(credentials);
   if (!key || !proof || proof.credentialId !== key.id) return [];
   if (!proof.authenticates) return [difference('integrationKey', 'different', 'working', 'refused')];
-  if (proof.member && !slotOf(spec, proof.member)) {
-    const desired = activeMember(spec, credentials);
+  const desired = activeMember(spec, credentials);
+  if (proof.member && !sameIdentifier(proof.member, desired)) {
     return [difference('integrationKey.member', 'different', desired, proof.member)];
   }
   return [];

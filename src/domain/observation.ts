@@ -183,3 +183,15 @@ export function isFresh<T>(
 ): fact is Remembered<T> & { value: T; at: string } {
   return fact?.at !== undefined && fact.at >= observedAt && fact.failure === undefined;
 }
+
+/** The facts that were seen in the observation of that time, and nothing of what is older. */
+export function onlyFresh({ candidates, ...named }: Facts, observedAt: string): Facts {
+  const fresh = noFacts();
+  for (const [name, fact] of Object.entries(named)) {
+    if (isFresh<unknown>(fact, observedAt)) Object.assign(fresh, { [name]: fact });
+  }
+  for (const [id, proof] of Object.entries(candidates)) {
+    if (isFresh(proof, observedAt)) fresh.candidates[id] = proof;
+  }
+  return fresh;
+}
