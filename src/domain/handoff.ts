@@ -51,7 +51,7 @@ export interface Handoff {
   /** Named as that wherever it is shown (rulings 17). */
   attested: boolean;
   closedAt: string | null;
-  /** What was observed that closed it, or why it is no longer needed. */
+  /** What was observed: why the last submission did not do, what closed it, or why it is no longer needed. */
   evidence: string | null;
 }
 
@@ -121,7 +121,12 @@ export function issueIntegrationKey(names: Names, why: string): HandoffContent {
 }
 
 /** Step 5 of Cisco's procedure (domain.md §1): no API of Umbrella's reads or writes these fields. */
-export function installIntegrationKey(names: Names, fingerprint: string, why: string): HandoffContent {
+export function installIntegrationKey(
+  names: Names,
+  fingerprint: string,
+  why: string,
+  observable: boolean,
+): HandoffContent {
   return {
     title: `Put the key ${fingerprint} of ${names.member} into Umbrella`,
     why: `${why} No API reads or writes Umbrella’s PSA Integration Details.`,
@@ -130,7 +135,9 @@ export function installIntegrationKey(names: Names, fingerprint: string, why: st
       'Paste "Public API Key" and "Private API Key" from ConnectWise’s window that is still open. Save.',
       'If that window is closed, the private half cannot be shown again: make a new key on the same member and give it with `parasol credential`.',
     ],
-    closedBy: `Parasol sees Umbrella write configurations in ConnectWise as ${names.member} again.`,
+    closedBy: observable
+      ? `Parasol sees Umbrella write configurations in ConnectWise as ${names.member}, after this was opened.`
+      : 'Nothing can show it: your word, by `parasol submit --attest`, which is recorded as that and not as evidence.',
   };
 }
 

@@ -8,9 +8,9 @@ import {
   findMember,
   telling,
   theRole,
-  tooWeak,
   type Cell,
 } from './drift.ts';
+import { toMs } from './duration.ts';
 import {
   allowTableSetup,
   deleteKey,
@@ -23,7 +23,7 @@ import {
 } from './handoff.ts';
 import { isFresh, type Facts, type MemberFact } from './observation.ts';
 import { expectedMembers, sameIdentifier, slotOf, type TenantSpec } from './tenant.ts';
-import type { Verdict } from './condition.ts';
+import type { IntegrationMemory, Verdict } from './condition.ts';
 
 /** Something outside that Parasol may write (rulings 8), and how it came to be Parasol's. */
 export interface OwnedObject {
@@ -81,10 +81,54 @@ export interface PlanningGround {
   spec: TenantSpec;
   facts: Facts;
   observedAt: string;
+  now: Date;
   credentials: HeldCredential[];
   owned: OwnedObject[];
+  /** Keys of intents of which it is not known yet what became (`intentKey`). */
+  unsettled: string[];
+  memory: IntegrationMemory;
   integrated: Verdict;
   deleting: boolean;
+}
+
+/** The part of the ground that pairs are judged on. */
+export type Seen = Pick<PlanningGround, 'spec' | 'facts' | 'observedAt' | 'credentials'>;
+
+/**
+ * How long an absence says nothing after something was made, or may have been: ConnectWise's lists may be
+ * older than its answers. Then a second of the same name would be made.
+ */
+export const SETTLE_MS = toMs('30s');
+
+/** Names the effect of an action, so that it can be looked up outside after a crash; null: it has none there. */
+export function intentKey(action: Action): string | null {
+  switch (action.kind) {
+    case 'create-role':
+      return `role:${action.name}`;
+    case 'create-member':
+      return `member:${action.identifier}`;
+    case 'change-member':
+      return `member:${action.identifier}:change`;
+    case 'open-handoff':
+      return null;
+  }
+}
+
+/** An action in words: `create the role Umbrella`. */
+export function describeAction(action: Action): string {
+  switch (action.kind) {
+    case 'create-role':
+      return `create the role ${action.name}`;
+    case 'create-member':
+      return `create the member ${action.identifier}`;
+    case 'change-member':
+      return `change ${Object.keys(action.set)
+        .filter((name) => name !== 'roleName')
+        .map((name) => name.replace(/Id$/, ''))
+        .join(', ')} of the member ${action.identifier}`;
+    case 'open-handoff':
+      return `open the hand-off ${action.handoff} for ${action.subject}`;
+  }
 }
 
 /**
@@ -92,18 +136,65 @@ export interface PlanningGround {
  * role → levels → member → key → allow list → install. A step that rests on another waits for it.
  */
 export function plan(ground: PlanningGround): Plan {
-  if (ground.deleting) return { steps: [] };
-  const steps = [
-    ...roleSteps(ground),
-    ...levelSteps(ground),
-    ...memberSteps(ground),
-    ...tableSetupSteps(ground),
-    ...keySteps(ground),
-    ...installSteps(ground),
-  ];
-  return { steps };
+  const steps = ground.deleting
+    ? leavingSteps(ground)
+    : [
+        ...roleSteps(ground),
+        ...levelSteps(ground),
+        ...memberSteps(ground),
+        ...tableSetupSteps(ground),
+        ...keySteps(ground),
+        ...installSteps(ground),
+        ...deletionSteps(ground),
+      ];
+  return { steps: steps.map((step) => heldBack(ground, step)) };
 }
 
+/** What stands in the way of every write: an attempt that is not settled, a right that lacks, our own branch. */
+function heldBack(ground: PlanningGround, step: Step): Step {
+  const key = intentKey(step.action);
+  if (key === null || step.state !== 'now') return step;
+  if (ground.unsettled.includes(key)) {
+    return {
+      ...step,
+      state: 'later',
+      because: 'the answer to an earlier attempt was lost: its effect is looked for first',
+    };
+  }
+  const { action } = step;
+  const management = ground.facts.management?.value;
+  const right = NEEDED_RIGHTS[action.kind];
+  if (right && management?.authenticates && management.missing.includes(right)) {
+    return { ...step, state: 'held', because: `the management key's role lacks ${right}` };
+  }
+  const own = management?.authenticates ? management.member : null;
+  if (action.kind === 'change-member' && own !== null && sameIdentifier(own, action.identifier)) {
+    return { ...step, state: 'held', because: `${own} is the member whose key Parasol calls with` };
+  }
+  return step;
+}
+
+/** Names of `ManagementFact.missing`. */
+const NEEDED_RIGHTS: Partial<Record<Action['kind'], string>> = {
+  'create-role': 'System/Security Roles add',
+  'create-member': 'System/Members add',
+  'change-member': 'System/Members edit',
+};
+
+/** Whether Parasol made it so lately that a list may not show it yet. */
+function justMade({ owned, now }: PlanningGround, kind: OwnedObject['kind'], name: string): boolean {
+  return owned.some(
+    (object) =>
+      object.kind === kind &&
+      object.how === 'created' &&
+      sameIdentifier(object.name, name) &&
+      now.getTime() - Date.parse(object.since) < SETTLE_MS,
+  );
+}
+
+const JUST_MADE = 'was made just now: the list does not show it yet';
+
+/** The tenant's own names, as click paths need them. */
 const names = ({ spec, credentials }: PlanningGround): Names => ({
   tenantId: spec.id,
   site: spec.connectwise.site,
@@ -118,18 +209,19 @@ const fresh = (ground: PlanningGround) =>
 function roleSteps(ground: PlanningGround): Step[] {
   if (!fresh(ground).some(({ path, kind }) => path === 'role' && kind === 'missing')) return [];
   const { name } = ground.spec.connectwise.role;
+  const waits = justMade(ground, 'role', name);
   return [
     {
       action: { kind: 'create-role', name },
-      state: 'now',
-      because: `Creates the security role ${name}; all its levels start at None.`,
+      state: waits ? 'later' : 'now',
+      because: waits ? JUST_MADE : `Creates the security role ${name}; all its levels start at None.`,
       removes: ['role'],
     },
   ];
 }
 
-/** The cells that differ; null where the levels were not read in this observation. */
-function cells({ spec, facts, observedAt }: PlanningGround): Cell[] | null {
+/** The cells of the role that differ; null where the levels were not read in this observation. */
+export function differingCells({ spec, facts, observedAt }: PlanningGround): Cell[] | null {
   const { roleLevels } = facts;
   const role = theRole(spec, facts);
   if (!role || !isFresh(facts.roles, observedAt)) return null;
@@ -138,7 +230,7 @@ function cells({ spec, facts, observedAt }: PlanningGround): Cell[] | null {
 }
 
 function levelSteps(ground: PlanningGround): Step[] {
-  const differing = cells(ground);
+  const differing = differingCells(ground);
   if (!differing || differing.length === 0) return [];
   const shown = differing.map(({ function: name, right, observed, desired }) => ({
     function: name,
@@ -162,7 +254,7 @@ function levelSteps(ground: PlanningGround): Step[] {
 }
 
 function memberSteps(ground: PlanningGround): Step[] {
-  const { spec, facts, observedAt, credentials, owned } = ground;
+  const { spec, facts, observedAt, credentials } = ground;
   if (!isFresh(facts.members, observedAt)) return [];
   const { members, role: wantedRole } = spec.connectwise;
   const identifier = activeMember(spec, credentials);
@@ -176,12 +268,14 @@ function memberSteps(ground: PlanningGround): Step[] {
   const removes = ofActive.map(({ path }) => path);
   const member = findMember(facts.members.value.items, identifier);
   if (ofActive.some(({ kind }) => kind === 'missing')) {
-    const weak = role ? cells(ground) : null;
-    const waits = !role
-      ? `waits for the role ${wantedRole.name}`
-      : weak === null || weak.length > 0
-        ? `waits for the levels of the role ${wantedRole.name}`
-        : null;
+    const weak = role ? differingCells(ground) : null;
+    const waits = justMade(ground, 'member', identifier)
+      ? JUST_MADE
+      : !role
+        ? `waits for the role ${wantedRole.name}`
+        : weak === null || weak.length > 0
+          ? `waits for the levels of the role ${wantedRole.name}`
+          : null;
     steps.push({
       action: {
         kind: 'create-member',
@@ -203,15 +297,10 @@ function memberSteps(ground: PlanningGround): Step[] {
     const idle = expectedMembers(spec).find((name) => path === `members.${name}.active`);
     const found = idle ? findMember(facts.members.value.items, idle) : null;
     if (!found) continue;
-    const mine = isOwned(ground, found);
-    const mayStop =
-      mine &&
-      (members.dedicated ||
-        owned.some((o) => o.how === 'created' && sameIdentifier(o.name, found.identifier)));
     steps.push({
       action: { kind: 'change-member', id: found.id, identifier: found.identifier, set: { active: false } },
       state: 'held',
-      because: mayStop
+      because: mayStop(ground, found)
         ? 'an idle member is switched off by a rotation, after its key was seen dead (rulings 19)'
         : 'the spec does not declare it dedicated to Umbrella, so that it may hold keys of others',
       removes: [path],
@@ -225,6 +314,50 @@ function isOwned({ owned, spec }: PlanningGround, member: MemberFact): boolean {
     spec.connectwise.members.adopt ||
     owned.some((object) => object.kind === 'member' && object.externalId === member.id)
   );
+}
+
+/** A member may be switched off where nothing but Umbrella uses it: declared so, or made by Parasol (rulings 9). */
+function mayStop(ground: PlanningGround, member: MemberFact): boolean {
+  const { owned, spec } = ground;
+  const made = owned.some(
+    ({ kind, how, externalId }) => kind === 'member' && how === 'created' && externalId === member.id,
+  );
+  return isOwned(ground, member) && (spec.connectwise.members.dedicated || made);
+}
+
+/** Before a tenant is forgotten: its own members are switched off, where its policy says so (design.md §7). */
+function leavingSteps(ground: PlanningGround): Step[] {
+  const { spec, facts, observedAt } = ground;
+  if (spec.onDelete !== 'deactivate-members' || !isFresh(facts.members, observedAt)) return [];
+  const { items } = facts.members.value;
+  return expectedMembers(spec).flatMap((identifier): Step[] => {
+    const member = findMember(items, identifier);
+    if (!member || member.inactive) return [];
+    const may = mayStop(ground, member);
+    return [
+      {
+        action: {
+          kind: 'change-member',
+          id: member.id,
+          identifier: member.identifier,
+          set: { active: false },
+        },
+        state: may ? 'now' : 'held',
+        because: may
+          ? `Switches ${member.identifier} off, since the tenant is being deleted.`
+          : `${member.identifier} stays as it is: it is not Parasol's, or may hold keys of others`,
+        removes: [],
+      },
+    ];
+  });
+}
+
+/** Nothing more is to be done for a tenant that is being deleted; seen, not assumed. */
+export function hasLeft(ground: PlanningGround): boolean {
+  const { spec, facts, observedAt } = ground;
+  if (!ground.deleting) return false;
+  if (spec.onDelete === 'orphan') return true;
+  return isFresh(facts.members, observedAt) && !plan(ground).steps.some(({ state }) => state !== 'held');
 }
 
 function changeMember(ground: PlanningGround, member: MemberFact, removes: string[]): Step {
@@ -247,6 +380,14 @@ function changeMember(ground: PlanningGround, member: MemberFact, removes: strin
       removes,
     };
   }
+  if (has('active') && !mayRevive(ground, member)) {
+    return {
+      action,
+      state: 'held',
+      because: `switching ${member.identifier} on may revive keys that Parasol never held: give its key as integrationKey, or name other identifiers`,
+      removes,
+    };
+  }
   if (has('role') && !role) {
     return { action, state: 'later', because: `waits for the role ${wantedRole.name}`, removes };
   }
@@ -258,9 +399,20 @@ function changeMember(ground: PlanningGround, member: MemberFact, removes: strin
   };
 }
 
+/** Reactivation revives a member's keys (domain.md §3): only where those are Parasol's own (rulings 19). */
+function mayRevive({ credentials, owned }: PlanningGround, member: MemberFact): boolean {
+  const key = activeKey(credentials)?.member;
+  return (
+    (key !== undefined && key !== null && sameIdentifier(key, member.identifier)) ||
+    owned.some(
+      ({ kind, how, externalId }) => kind === 'member' && how === 'created' && externalId === member.id,
+    )
+  );
+}
+
 function tableSetupSteps(ground: PlanningGround): Step[] {
   const { spec, facts, observedAt } = ground;
-  const proof = telling(spec, facts);
+  const proof = telling(spec, facts, ground.credentials);
   if (!proof?.value.allowList || !isFresh(proof, observedAt)) return [];
   const wanted = spec.connectwise.role.tableSetup;
   const differences = compareAllowList(wanted, proof.value.allowList);
@@ -283,7 +435,7 @@ function tableSetupSteps(ground: PlanningGround): Step[] {
 }
 
 /** Why a new key is needed; null where the key in use serves, or where nothing can be said. */
-function whyNewKey(ground: PlanningGround): { why: string; removes: string[] } | null {
+export function whyNewKey(ground: PlanningGround): { why: string; removes: string[] } | null {
   const { spec, facts, credentials, integrated, observedAt } = ground;
   const key = activeKey(credentials);
   if (!key) {
@@ -310,19 +462,28 @@ function whyNewKey(ground: PlanningGround): { why: string; removes: string[] } |
 }
 
 /** An inactive member's key answers 401 though it was not deleted (domain.md §3): the member comes first. */
-function isActiveAndSeen({ spec, facts, observedAt, credentials }: PlanningGround): boolean {
+export function isActiveAndSeen(
+  { spec, facts, observedAt, credentials }: Seen,
+  identifier = activeMember(spec, credentials),
+): boolean {
   if (!isFresh(facts.members, observedAt)) return false;
-  return findMember(facts.members.value.items, activeMember(spec, credentials))?.inactive === false;
+  return findMember(facts.members.value.items, identifier)?.inactive === false;
 }
 
 function keySteps(ground: PlanningGround): Step[] {
   const need = whyNewKey(ground);
   if (!need) return [];
   const open = names(ground);
-  if (ground.credentials.some(({ purpose, state }) => purpose === 'integration' && state === 'candidate')) {
-    return [];
-  }
-  const ready = (cells(ground)?.length === 0 || cells(ground) === null) && isActiveAndSeen(ground);
+  const given = ground.credentials.find(
+    ({ purpose, state }) => purpose === 'integration' && state === 'candidate',
+  );
+  const cells = differingCells(ground);
+  const ready = (cells === null || cells.length === 0) && isActiveAndSeen(ground);
+  const waits = given
+    ? `the key ${given.fingerprint} was given, and is to be proved`
+    : ready
+      ? null
+      : `waits for the role and the member ${open.member}`;
   return [
     {
       action: {
@@ -331,20 +492,33 @@ function keySteps(ground: PlanningGround): Step[] {
         subject: open.member,
         content: issueIntegrationKey(open, need.why),
       },
-      state: ready ? 'now' : 'later',
-      because: ready ? 'Asks a person for a key.' : `waits for the role and the member ${open.member}`,
+      state: waits ? 'later' : 'now',
+      because: waits ?? 'Asks a person for a key.',
       removes: need.removes,
     },
   ];
 }
 
+/**
+ * Where no write of Umbrella's can tell that it uses the key in use, a person's word is all there is; it is
+ * named as that (rulings 17).
+ */
+export function canOnlyBeAttested(spec: TenantSpec, memory: IntegrationMemory): boolean {
+  const pending = memory.install?.adopted === null;
+  return spec.integration.nothingMapped || (pending && memory.install?.observable === false);
+}
+
+/**
+ * A key that Parasol promoted is to be put into Umbrella, until Umbrella was seen to use it; a silent Umbrella,
+ * or one that writes as a stranger, is given the key in use again.
+ */
 function installSteps(ground: PlanningGround): Step[] {
-  const { credentials, integrated, spec } = ground;
+  const { credentials, integrated, spec, memory } = ground;
   const key = activeKey(credentials);
   if (!key || whyNewKey(ground)) return [];
   const silent = integrated.reason === 'Silent' || integrated.reason === 'WrongMember';
-  const newlyIssued = key.handoffId !== null && integrated.status !== 'True';
-  if (!silent && !newlyIssued) return [];
+  const promoted = memory.install?.fingerprint === key.fingerprint && memory.install.adopted === null;
+  if (!silent && !promoted) return [];
   const open = names(ground);
   return [
     {
@@ -355,7 +529,8 @@ function installSteps(ground: PlanningGround): Step[] {
         content: installIntegrationKey(
           { ...open, member: key.member ?? open.member },
           key.fingerprint,
-          newlyIssued && !silent ? 'A new key was proved.' : integrated.message,
+          promoted ? 'A new key was proved, and Umbrella was not seen to use it yet.' : integrated.message,
+          !canOnlyBeAttested(spec, memory),
         ),
       },
       state: 'now',
@@ -365,55 +540,30 @@ function installSteps(ground: PlanningGround): Step[] {
   ];
 }
 
-/** What a candidate's proof means (rulings 16): promote it, keep it and prove again, or refuse it. */
-export type CandidateVerdict =
-  { verdict: 'promote' | 'keep'; because: string } | { verdict: 'refuse'; alive: boolean; because: string };
-
-/**
- * Judges a candidate by what it showed of itself. Weather never refuses a pair; a dead one or another
- * member's is refused, and one that is alive and refused is to be deleted by a person.
- */
-export function judgeCandidate(ground: PlanningGround, candidate: HeldCredential): CandidateVerdict {
-  const { spec, facts, observedAt } = ground;
-  const proof = facts.candidates[candidate.id];
-  if (!isFresh(proof, observedAt)) return { verdict: 'keep', because: 'it could not be proved yet' };
-  if (!proof.value.authenticates) {
-    return isActiveAndSeen(ground)
-      ? { verdict: 'refuse', alive: false, because: 'ConnectWise refuses it' }
-      : { verdict: 'keep', because: 'its member is not active, so that a refusal says nothing' };
-  }
-  const { member, levels, allowList } = proof.value;
-  if (!member) return { verdict: 'keep', because: 'ConnectWise did not tell whose key it is' };
-  if (!sameIdentifier(member, candidate.member ?? activeMember(spec, ground.credentials))) {
-    return { verdict: 'refuse', alive: true, because: `it belongs to ${member}` };
-  }
-  const differing = compareLevels(spec.connectwise.role.levels, levels);
-  if (differing.length > 0) {
-    const word = differing.some(tooWeak) ? 'too weak' : 'too strong';
-    return { verdict: 'keep', because: `its levels are ${word}: the role is to be mended first` };
-  }
-  if (!allowList || compareAllowList(spec.connectwise.role.tableSetup, allowList).length > 0) {
-    return { verdict: 'keep', because: 'the allow list is not as specified yet' };
-  }
-  return { verdict: 'promote', because: `it authenticates as ${member} with exactly the levels specified` };
-}
-
-/** The hand-off for a pair that is alive and that nobody may use. */
-export function deletion(
-  ground: PlanningGround,
-  credential: HeldCredential,
-  member: string,
-  why: string,
-): Step {
-  return {
-    action: {
-      kind: 'open-handoff',
-      handoff: 'delete-key',
-      subject: credential.fingerprint,
-      content: deleteKey({ ...names(ground), member }, credential.fingerprint, why),
-    },
-    state: 'now',
-    because: 'Asks a person to delete a key that works and is not used.',
-    removes: [],
-  };
+/** A pair that was refused and still works is to be deleted by a person (rulings 16). */
+function deletionSteps(ground: PlanningGround): Step[] {
+  const { credentials, facts, observedAt } = ground;
+  return credentials.flatMap((credential): Step[] => {
+    const proof = facts.candidates[credential.id];
+    if (credential.state !== 'refused' || !isFresh(proof, observedAt) || !proof.value.authenticates)
+      return [];
+    const member = proof.value.member ?? credential.member ?? names(ground).member;
+    return [
+      {
+        action: {
+          kind: 'open-handoff',
+          handoff: 'delete-key',
+          subject: credential.fingerprint,
+          content: deleteKey(
+            { ...names(ground), member },
+            credential.fingerprint,
+            `It was given for ${credential.member ?? 'this tenant'}, and Parasol does not use it.`,
+          ),
+        },
+        state: 'now',
+        because: 'Asks a person to delete a key that works and is not used.',
+        removes: [],
+      },
+    ];
+  });
 }

@@ -279,6 +279,16 @@ export function companyIdentity(spec: TenantSpec): string {
   return `${spec.connectwise.site}/${spec.connectwise.companyId.toLowerCase()}`;
 }
 
+/**
+ * What facts are facts of: a spec that names another company, console or role makes every earlier one speak of
+ * something else.
+ */
+export function subjectOf({ connectwise, umbrella }: TenantSpec): string {
+  const { site, companyId, role } = connectwise;
+  const { url, console, organizationId } = umbrella;
+  return JSON.stringify([site, companyId, role.name, url, console, organizationId ?? null]);
+}
+
 /** Time to the reconcile after this one, in ms: a cron expression is asked, a duration is itself. */
 export function periodMs(every: string, now: Date): number {
   const duration = parseDuration(every);

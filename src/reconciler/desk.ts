@@ -155,15 +155,16 @@ export interface StoredToken {
 }
 
 export interface Tokens {
-  /** Inserting a hash that is known already changes nothing. */
-  insert(token: { id: string; name: string; hash: string; expiresAt: string | null }): Promise<void>;
+  /** Keeps a token under its name: another that had this name is no longer one. */
+  put(token: { id: string; name: string; hash: string; expiresAt: string | null }): Promise<void>;
   /** Null: unknown, or expired by the database's clock. */
   findByHash(hash: string): Promise<StoredToken | null>;
 }
 
-/** A known text, sealed under each key-encryption key: opening it proves that the key given is the right one. */
+/** A known text, sealed when the database was first used: opening it proves that the key given is the right one. */
 export interface VaultChecks {
-  read(kid: string): Promise<string | null>;
-  /** Keeps the first that was written for this key, and returns that one. */
-  write(kid: string, sealed: string): Promise<string>;
+  /** Null: nothing was ever sealed here. */
+  read(): Promise<string | null>;
+  /** Keeps it unless another was kept before; returns the one that stands. */
+  keep(kid: string, sealed: string): Promise<string>;
 }

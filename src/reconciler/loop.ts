@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { reconcile, type ReconcileDeps } from './reconcile.ts';
-import type { Claim, ClaimedTenant, Claims } from './ports.ts';
+import type { Claim, ClaimedTenant, RunRecord } from './ports.ts';
 
 /**
  * The loop: takes due tenants as slots come free, keeps their claims alive, runs each once.
@@ -20,15 +20,23 @@ export interface LoopOptions {
   leaseMs: number;
   heartbeatMs: number;
   pollMs: number;
-  /** Ms for the calls of one reconcile; must leave time to record within the lease. */
+  /** Ms for the calls of one reconcile; its heartbeats keep the lease meanwhile. */
   callsMs: number;
+  /** Ms that one write to a vendor may take: the claim must outlive it. */
+  writeMs: number;
+  /** The fleet's cap on repairs (rulings 12). */
+  repairsPerHour: number;
 }
+
+/** What the loop tells of each run that it recorded. */
+export type RunListener = (tenantId: string, run: RunRecord) => void;
 
 export const LOOP_DEFAULTS = {
   leaseMs: 30_000,
   heartbeatMs: 10_000,
   pollMs: 1_000,
   callsMs: 60_000,
+  writeMs: 20_000,
 } as const;
 
 export interface Loop {
@@ -48,7 +56,7 @@ interface Run {
 }
 
 export function createLoop(
-  deps: ReconcileDeps & { claims: Claims; log: Logger },
+  deps: ReconcileDeps & { log: Logger; onRun?: RunListener },
   options: LoopOptions,
 ): Loop {
   const { claims, clock, log } = deps;
@@ -102,9 +110,10 @@ export function createLoop(
     const { claim } = tenant;
     const { tenantId } = claim;
     try {
-      const end = await reconcile(deps, tenant, { callsMs: options.callsMs }, signal);
-      if (end === 'lost') log.warn({ tenant: tenantId }, 'the claim was lost; nothing was recorded');
-      if (end === 'gone') await claims.release(claim, 0);
+      const ended = await reconcile(deps, tenant, options, signal);
+      if (ended.end === 'lost') log.warn({ tenant: tenantId }, 'the claim was lost; nothing was recorded');
+      if (ended.end === 'gone') await claims.release(claim, 0);
+      if (ended.end === 'recorded') tell(tenantId, ended.run);
     } catch (error) {
       // The claim is left to run out: the tenant is due again then, and a broken machine is not hammered.
       log.error({ tenant: tenantId, error: describe(error) }, 'a reconcile broke off');
@@ -112,6 +121,14 @@ export function createLoop(
       runs.delete(tenantId);
       wake();
     }
+  }
+
+  function tell(tenant: string, run: RunRecord): void {
+    const { outcome, trigger, reads, writes, summary, actions } = run;
+    const ms = Date.parse(run.finishedAt) - Date.parse(run.startedAt);
+    const level = outcome === 'succeeded' && actions.length === 0 ? 'debug' : 'info';
+    log[level]({ tenant, outcome, trigger, ms, reads, writes, actions }, summary);
+    deps.onRun?.(tenant, run);
   }
 
   async function beat(): Promise<void> {

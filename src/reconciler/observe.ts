@@ -299,6 +299,7 @@ async function ofType(
 
 function learn(spec: TenantSpec, memory: IntegrationMemory, writes: WritesFact): IntegrationMemory {
   return {
+    ...memory,
     type: writes.type ?? memory.type,
     bursts: learnBursts(spec, memory.bursts, expectedWrites(spec, writes)),
   };

@@ -261,6 +261,8 @@ export type HandoffChange =
     }
   | { change: 'refresh'; id: string; content: HandoffContent }
   | { change: 'overdue'; id: string }
+  /** What was submitted was refused: the work is still to be done, by whoever claimed it. */
+  | { change: 'reopen'; id: string; because: string }
   | { change: 'close' | 'withdraw'; id: string; evidence: string };
 
 export interface CredentialChange {

@@ -1,48 +1,41 @@
-import { evaluate, ready, type Circumstances, type Condition } from '../domain/condition.ts';
+import { ready, type Condition } from '../domain/condition.ts';
 import type { HeldCredential } from '../domain/credential.ts';
-import { activeMember, diff, findMember, type Difference, type Drift } from '../domain/drift.ts';
 import { toMs } from '../domain/duration.ts';
-import { isLive } from '../domain/handoff.ts';
-import { isFresh, noFacts, remember, type Facts, type Observation } from '../domain/observation.ts';
-import { plan, type OwnedObject, type Plan, type PlanningGround } from '../domain/plan.ts';
-import { expectedMembers, periodMs, type Purpose, type TenantSpec } from '../domain/tenant.ts';
+import { progress } from '../domain/handoff-progress.ts';
+import { noFacts, type Facts, type Observation } from '../domain/observation.ts';
+import { hasLeft, intentKey, SETTLE_MS } from '../domain/plan.ts';
+import { originFor, periodMs, subjectOf, type Purpose, type TenantSpec } from '../domain/tenant.ts';
+import { act, lookForEffects, type ActDeps, type Acted, type ActLimits, type Looked } from './act.ts';
+import { changes, judge, type Judgement, type Look, type Standing } from './judge.ts';
 import { observe, type HeldKey, type Keys } from './observe.ts';
 import type {
   CallContext,
   ClaimedTenant,
-  Clock,
-  Ids,
-  NewEvent,
-  Reconciles,
+  HandoffChange,
   Result,
+  RunRecord,
   Snapshot,
-  StoredStatus,
   Vault,
-  Vendors,
 } from './ports.ts';
 
 /** What a reconcile needs of the world. */
-export interface ReconcileDeps {
-  reconciles: Reconciles;
+export interface ReconcileDeps extends ActDeps {
   vault: Vault;
-  vendors: Vendors;
-  clock: Clock;
-  ids: Ids;
   /** 0 ≤ x < 1; spreads retries. */
   random: () => number;
 }
 
-export interface ReconcileLimits {
+export interface ReconcileLimits extends ActLimits {
   /** Ms for all calls of one reconcile; what is left of the lease is for recording. */
   callsMs: number;
 }
 
 /** `gone`: the tenant was deleted; `lost`: another owner has the claim, and nothing was written. */
-export type ReconcileEnd = 'recorded' | 'lost' | 'gone';
+export type ReconcileEnd = { end: 'recorded'; run: RunRecord } | { end: 'lost' | 'gone' };
 
 /**
- * One tenant, once: observe → judge → plan → record. It starts from nothing but the tenant's id and what is
- * stored, so that a lost, doubled or late job does no harm (design.md §3).
+ * One tenant, once: observe → judge → act → look again → record. It starts from nothing but the tenant's id and
+ * what is stored, so that a lost, doubled or late job does no harm (design.md §3).
  */
 export async function reconcile(
   deps: ReconcileDeps,
@@ -52,60 +45,113 @@ export async function reconcile(
 ): Promise<ReconcileEnd> {
   const { claim } = claimed;
   const started = deps.clock.now();
-  const snapshot = await deps.reconciles.snapshot(claim.tenantId);
-  if (!snapshot) return 'gone';
-
+  const stored = await deps.reconciles.snapshot(claim.tenantId);
+  if (!stored) return { end: 'gone' };
+  const snapshot = asBound(stored);
   const context: CallContext = {
     tenantId: claim.tenantId,
     deadline: new Date(started.getTime() + limits.callsMs),
     signal,
   };
   const keys = await openKeys(deps.vault, snapshot);
-  const { spec } = snapshot.tenant;
-  const { observation, memory } = await observe({
-    spec,
-    keys,
-    known: snapshot.status?.facts ?? noFacts(),
-    memory: snapshot.status?.memory ?? { type: null, bursts: [] },
-    vendors: deps.vendors,
-    context,
-    clock: deps.clock,
-  });
+  const lookWith = (standing: Standing, memory: Look['memory']) =>
+    lookAt(deps, snapshot, keys, context, standing, memory);
 
-  const judged = judge(snapshot, observation, memory, deps.clock.now());
-  const calls = deps.vendors.callsOf(context);
-  const finished = deps.clock.now();
-  const trouble = readingTrouble(observation);
-  const outcome = trouble.blind ? 'failed' : trouble.failures.length > 0 ? 'degraded' : 'succeeded';
-  const failures = outcome === 'failed' ? snapshot.tenant.failures + 1 : 0;
-  const result: Result = {
-    run: {
-      id: deps.ids.next(),
-      trigger: claimed.trigger,
-      startedAt: started.toISOString(),
-      finishedAt: finished.toISOString(),
-      outcome,
-      ...calls,
-      summary: summarise(judged.status.conditions, trouble.failures),
-      actions: [],
-    },
-    status: judged.status,
-    events: judged.events,
-    handoffs: handoffChanges(snapshot, finished),
-    credentials: [],
-    intents: [],
-    owned: judged.owned,
-    provedAt: provedTimes(judged.status.facts),
-    next: {
-      inMs: nextInMs(spec, finished, failures, trouble.retryAfterMs, deps.random),
-      failures,
-    },
-    forget: snapshot.tenant.deleting && spec.onDelete === 'orphan' && !trouble.blind,
+  const earlier = whatStands(snapshot);
+  const first = await lookWith(earlier.standing, earlier.memory);
+  const looked = lookForEffects(snapshot.intents, first.judged.ground);
+  const standing: Standing = {
+    ...earlier.standing,
+    owned: [...earlier.standing.owned, ...looked.owned],
+    unsettled: looked.unsettled,
   };
-  return (await deps.reconciles.record(claim, result)) ? 'recorded' : 'lost';
+  // The plan of the first look did not know yet what became of earlier attempts.
+  let last = { look: first.look, judged: judge(snapshot, first.look, standing, deps.clock.now()) };
+  const acted = await actOn(deps, claimed, snapshot, keys, context, last.judged, limits);
+  if (acted.lost) return { end: 'lost' };
+  if (acted.sent || acted.capReached) {
+    const after: Standing = {
+      facts: acted.sent ? last.judged.status.facts : standing.facts,
+      owned: [...last.judged.owned, ...acted.owned],
+      unsettled: [...standing.unsettled, ...acted.unsettled],
+      capReached: acted.capReached,
+    };
+    // What was done is believed when it was seen, so that the status tells what is, not what was sent.
+    last = acted.sent
+      ? await lookWith(after, last.look.memory)
+      : { look: last.look, judged: judge(snapshot, last.look, after, deps.clock.now()) };
+  }
+
+  const { run, result } = conclude(deps, { claimed, snapshot, context, started, looked, acted, ...last });
+  return (await deps.reconciles.record(claim, result)) ? { end: 'recorded', run } : { end: 'lost' };
 }
 
-/** Opens the pairs that this reconcile calls with; a pair sealed for another origin is not opened. */
+/** A pair that was sealed for another origin is not this spec's: it is asked for again (rulings 11). */
+function asBound(stored: Snapshot): Snapshot {
+  const { spec } = stored.tenant;
+  const credentials = stored.credentials.filter(({ purpose, origin }) => origin === originFor(spec, purpose));
+  return { ...stored, credentials };
+}
+
+/** What is known before this reconcile looks; facts of another company, console or role are none of this spec's. */
+function whatStands({ tenant, status, owned, intents }: Snapshot): {
+  standing: Standing;
+  memory: Look['memory'];
+} {
+  const subject = subjectOf(tenant.spec);
+  const same = status?.memory.subject === subject;
+  return {
+    standing: {
+      facts: same ? status.facts : noFacts(),
+      owned,
+      unsettled: intents.map(({ key }) => key),
+      capReached: false,
+    },
+    memory: same ? status.memory : { type: null, bursts: [], subject },
+  };
+}
+
+async function lookAt(
+  { vendors, clock }: ReconcileDeps,
+  snapshot: Snapshot,
+  keys: Keys,
+  context: CallContext,
+  standing: Standing,
+  memory: Look['memory'],
+): Promise<{ look: Look; judged: Judgement }> {
+  const { spec } = snapshot.tenant;
+  const look = await observe({ spec, keys, known: standing.facts, memory, vendors, context, clock });
+  return { look, judged: judge(snapshot, look, standing, clock.now()) };
+}
+
+const NOTHING_DONE: Acted = {
+  lost: false,
+  sent: false,
+  capReached: false,
+  actions: [],
+  settled: [],
+  owned: [],
+  unsettled: [],
+  tried: [],
+};
+
+/** Writes are for mode `repair` only, here and once more at the last door (design.md §3.8). */
+async function actOn(
+  deps: ReconcileDeps,
+  { claim }: ClaimedTenant,
+  snapshot: Snapshot,
+  { management }: Keys,
+  context: CallContext,
+  { ground, status }: Judgement,
+  limits: ActLimits,
+): Promise<Acted> {
+  if (!mayRepair(snapshot.tenant.spec) || !management) return NOTHING_DONE;
+  return act(deps, { claim, snapshot, context, management, ground, steps: status.plan.steps }, limits);
+}
+
+const mayRepair = ({ mode, paused }: TenantSpec): boolean => mode === 'repair' && !paused;
+
+/** Opens the pairs that this reconcile calls with. */
 async function openKeys(vault: Vault, snapshot: Snapshot): Promise<Keys> {
   const { id: tenantId } = snapshot.tenant;
   const open = async (credential: HeldCredential | undefined): Promise<HeldKey | null> => {
@@ -130,136 +176,119 @@ async function openKeys(vault: Vault, snapshot: Snapshot): Promise<Keys> {
   };
 }
 
-interface Judged {
-  status: StoredStatus;
-  owned: OwnedObject[];
-  events: NewEvent[];
+interface Ending {
+  claimed: ClaimedTenant;
+  snapshot: Snapshot;
+  context: CallContext;
+  started: Date;
+  looked: Looked;
+  acted: Acted;
+  look: Look;
+  judged: Judgement;
 }
 
-function judge(
-  snapshot: Snapshot,
-  observation: Observation,
-  memory: Circumstances['memory'],
+/** All that this reconcile leaves behind. */
+function conclude(deps: ReconcileDeps, ending: Ending): { run: RunRecord; result: Result } {
+  const { claimed, snapshot, context, started, looked, acted, look, judged } = ending;
+  const { tenant } = snapshot;
+  const { spec } = tenant;
+  const finished = deps.clock.now();
+  const trouble = readingTrouble(look.observation);
+  const undone = acted.actions.some(({ outcome }) => outcome !== 'done');
+  const degraded = trouble.failures.length > 0 || undone;
+  const outcome = trouble.blind ? 'failed' : degraded ? 'degraded' : 'succeeded';
+  const failures = outcome === 'failed' ? tenant.failures + 1 : 0;
+  const run: RunRecord = {
+    id: deps.ids.next(),
+    trigger: claimed.trigger,
+    startedAt: started.toISOString(),
+    finishedAt: finished.toISOString(),
+    outcome,
+    ...deps.vendors.callsOf(context),
+    summary: summarise(judged.status.conditions, trouble.failures),
+    actions: acted.actions,
+  };
+  const result: Result = {
+    run,
+    status: judged.status,
+    events: [
+      ...changes(snapshot.status, judged.status),
+      ...acted.actions.map(({ action, outcome }) => ({
+        type: outcome === 'done' ? 'Repaired' : 'RepairFailed',
+        message: `${action}: ${outcome}`,
+      })),
+    ],
+    handoffs: handoffChanges(deps, snapshot, judged, finished),
+    credentials: judged.candidates
+      .filter(({ credential, becomes }) => credential.state !== becomes)
+      .map(({ credential: { id }, becomes: state, because }) => ({ id, state, because })),
+    intents: [...looked.settled, ...acted.settled],
+    owned: judged.owned.filter((object) => !snapshot.owned.includes(object)),
+    provedAt: provedTimes(judged),
+    next: {
+      inMs: soonest(ending, nextInMs(spec, finished, failures, trouble.retryAfterMs, deps.random), trouble),
+      failures,
+    },
+    forget: !trouble.blind && hasLeft(judged.ground),
+  };
+  return { run, result };
+}
+
+function handoffChanges(
+  { ids }: ReconcileDeps,
+  { tenant: { spec }, handoffs }: Snapshot,
+  { ground, status, candidates }: Judgement,
   now: Date,
-): Judged {
-  const { tenant, credentials, status: before } = snapshot;
-  const { spec, generation } = tenant;
-  const facts = remember(before?.facts ?? noFacts(), observation);
-  const circumstances: Circumstances = { spec, facts, memory, credentials, now, capReached: false };
-  const conditions = evaluate(circumstances, generation, before?.conditions ?? []);
-  const newlyOwned = conforming(snapshot, facts, observation.at, now);
-  const ground: PlanningGround = {
-    spec,
-    facts,
-    observedAt: observation.at,
-    credentials,
-    owned: [...snapshot.owned, ...newlyOwned],
-    integrated: conditions.find(({ type }) => type === 'UmbrellaIntegrated')!,
-    deleting: tenant.deleting,
+): HandoffChange[] {
+  const deadline = new Date(now.getTime() + toMs(spec.handoffs.deadline)).toISOString();
+  return progress(ground, handoffs, status.plan, candidates, mayRepair(spec)).map((decision) =>
+    decision.change === 'open' ? { ...decision, id: ids.next(), deadline } : decision,
+  );
+}
+
+/** When each pair in use was last seen to work, by its id. */
+function provedTimes({ status: { facts }, ground: { credentials } }: Judgement): Record<string, string> {
+  const times: Record<string, string> = {};
+  const proved = (purpose: Purpose, at: string | undefined, works: boolean | undefined) => {
+    const held = credentials.find((one) => one.purpose === purpose && one.state === 'active');
+    if (held && at !== undefined && works) times[held.id] = at;
   };
-  const planned = plan(ground);
-  const drift = withHistory(diff(spec, facts, credentials), planned, before?.drift ?? [], now);
-  const status: StoredStatus = {
-    observedGeneration: generation,
-    facts,
-    memory,
-    conditions,
-    drift,
-    plan: planned,
-    observedAt: observation.at,
-  };
-  return { status, owned: newlyOwned, events: changes(before, status) };
+  const { management, integrationKey, umbrellaAccess, umbrellaKeyAdmin } = facts;
+  proved('management', management?.at, management?.value?.authenticates);
+  proved('integration', integrationKey?.at, integrationKey?.value?.authenticates);
+  proved('umbrella-api', umbrellaAccess?.at, umbrellaAccess?.value?.accepted);
+  proved('umbrella-key-admin', umbrellaKeyAdmin?.at, umbrellaKeyAdmin?.value?.accepted);
+  return times;
 }
 
-/** Members seen exactly as specified, by name, are Parasol's from then on (rulings 8). */
-function conforming(snapshot: Snapshot, facts: Facts, observedAt: string, now: Date): OwnedObject[] {
-  const { tenant, credentials, owned } = snapshot;
-  if (!isFresh(facts.members, observedAt)) return [];
-  const { items } = facts.members.value;
-  const drifts = diff(tenant.spec, { members: facts.members, candidates: {} }, credentials, observedAt);
-  const active = activeMember(tenant.spec, credentials);
-  return expectedMembers(tenant.spec).flatMap((identifier) => {
-    const member = findMember(items, identifier);
-    const differs = drifts.some(({ path }) => path.startsWith(`members.${identifier}`));
-    const known = owned.some(({ kind, externalId }) => kind === 'member' && externalId === member?.id);
-    if (!member || differs || known || identifier !== active) return [];
-    return [
-      {
-        kind: 'member' as const,
-        name: member.identifier,
-        externalId: member.id,
-        how: 'conforming' as const,
-        since: now.toISOString(),
-      },
-    ];
+/** A pair that waits to be proved is tried again within this time, however long the tenant's period is. */
+const PROVE_AGAIN_MS = toMs('1m');
+
+/**
+ * Sooner than the period where something is under way: steps that became possible by what was done, effects
+ * that are still to be looked for, pairs that are to be proved. Never inside a `Retry-After`.
+ */
+function soonest({ acted, looked, judged }: Ending, regularMs: number, trouble: Trouble): number {
+  const { status, candidates } = judged;
+  const untried = status.plan.steps.some(({ action, state }) => {
+    const key = intentKey(action);
+    return state === 'now' && key !== null && !acted.tried.includes(key);
   });
+  const waits = [regularMs];
+  if (acted.sent && untried) waits.push(0);
+  if ([...looked.unsettled, ...acted.unsettled].length > 0) waits.push(SETTLE_MS);
+  if (candidates.some(({ becomes }) => becomes === 'candidate')) waits.push(PROVE_AGAIN_MS);
+  return Math.max(Math.min(...waits), trouble.retryAfterMs);
 }
 
-/** Drift keeps the time at which it was first seen, and says what would remove it. */
-function withHistory(differences: Difference[], planned: Plan, before: Drift[], now: Date): Drift[] {
-  return differences.map((difference) => {
-    const step = planned.steps.find(({ removes }) => removes.includes(difference.path));
-    const action = !step
-      ? 'none:no step removes it'
-      : step.state === 'held'
-        ? `none:${step.because}`
-        : step.action.kind === 'open-handoff'
-          ? `handoff:${step.action.handoff}`
-          : `api:${step.action.kind}`;
-    const since = before.find(({ path }) => path === difference.path)?.since ?? now.toISOString();
-    return { ...difference, since, action, accepted: null };
-  });
-}
-
-/** What changed since the last run, as events: conditions that turned, drift that came and went. */
-function changes(before: StoredStatus | null, after: StoredStatus): NewEvent[] {
-  const events: NewEvent[] = [];
-  for (const condition of after.conditions) {
-    const earlier = before?.conditions.find(({ type }) => type === condition.type);
-    if (earlier?.status === condition.status && earlier.reason === condition.reason) continue;
-    const { type, status, reason, message } = condition;
-    events.push({
-      type: 'condition-changed',
-      message: `${type} is ${status} (${reason}): ${message}`,
-      data: { condition: type, status, reason, was: earlier?.status ?? null },
-    });
-  }
-  for (const drift of after.drift) {
-    if (before?.drift.some(({ path }) => path === drift.path)) continue;
-    const { path, desired, observed } = drift;
-    events.push({
-      type: 'drift-found',
-      message: `${path} is ${observed}, wanted ${desired}`,
-      data: { path, desired, observed },
-    });
-  }
-  for (const { path } of before?.drift ?? []) {
-    if (after.drift.some((drift) => drift.path === path)) continue;
-    events.push({ type: 'drift-gone', message: `${path} no longer differs`, data: { path } });
-  }
-  return events;
-}
-
-/** A live hand-off whose deadline passed is told once; the work is still needed (rulings 27). */
-function handoffChanges(snapshot: Snapshot, now: Date): Result['handoffs'] {
-  return snapshot.handoffs
-    .filter(
-      (handoff) => isLive(handoff) && !handoff.overdueSince && Date.parse(handoff.deadline) < now.getTime(),
-    )
-    .map(({ id }) => ({ change: 'overdue', id }));
-}
-
-function provedTimes(facts: Facts): Record<string, string> {
-  const proof = facts.integrationKey;
-  return proof?.value?.authenticates && proof.at ? { [proof.value.credentialId]: proof.at } : {};
-}
-
-/** `blind`: neither vendor showed anything, so that the run counts as failed and is tried again sooner. */
-function readingTrouble(observation: Observation): {
+interface Trouble {
+  /** Neither vendor showed anything, so that the run counts as failed and is tried again sooner. */
   blind: boolean;
   failures: string[];
   retryAfterMs: number;
-} {
+}
+
+function readingTrouble(observation: Observation): Trouble {
   const { at: _, candidates, ...named } = observation;
   const readings = [...Object.entries(named), ...Object.entries(candidates)];
   const failing = readings.flatMap(([name, reading]) =>

@@ -108,6 +108,17 @@ export async function changeHandoffs(
           .set({ overdueSince: sql`now()` })
           .where(and(mine, isNull(handoffs.overdueSince)));
         break;
+      case 'reopen':
+        await tx
+          .update(handoffs)
+          .set({
+            state: sql`case when ${handoffs.claimedBy} is null then 'open' else 'claimed' end`,
+            submittedBy: null,
+            submittedAt: null,
+            attested: false,
+          })
+          .where(mine);
+        break;
       case 'close':
       case 'withdraw':
         await tx

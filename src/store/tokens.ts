@@ -1,4 +1,4 @@
-import { and, eq, gt, isNull, or, sql } from 'drizzle-orm';
+import { and, eq, gt, isNull, ne, or, sql } from 'drizzle-orm';
 import { pgTable, uniqueIndex } from 'drizzle-orm/pg-core';
 import type { Tokens } from '../reconciler/ports.ts';
 import { instant, iso, isoOrNull, text } from './columns.ts';
@@ -18,12 +18,14 @@ export const tokens = pgTable(
 );
 
 export const createTokens = (db: Database): Tokens => ({
-  async insert({ id, name, hash, expiresAt }) {
-    await db
-      .insert(tokens)
-      .values({ id, name, hash, expiresAt: expiresAt === null ? null : new Date(expiresAt) })
-      .onConflictDoNothing({ target: tokens.hash });
-  },
+  put: ({ id, name, hash, expiresAt }) =>
+    db.transaction(async (tx) => {
+      await tx.delete(tokens).where(and(eq(tokens.name, name), ne(tokens.hash, hash)));
+      await tx
+        .insert(tokens)
+        .values({ id, name, hash, expiresAt: expiresAt === null ? null : new Date(expiresAt) })
+        .onConflictDoNothing({ target: tokens.hash });
+    }),
   async findByHash(hash) {
     const [row] = await db
       .select()

@@ -1,0 +1,240 @@
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { randomBytes } from 'node:crypto';
+import type { Logger } from 'pino';
+import { v7 as uuidV7 } from 'uuid';
+import { buildApi, type Readiness } from './api/index.ts';
+import type { Config } from './config.ts';
+import { createVendors } from './providers/index.ts';
+import { startCalendar } from './reconciler/calendar.ts';
+import type { Commands } from './reconciler/commands.ts';
+import { createCommands } from './reconciler/create-commands.ts';
+import { createLoop, LOOP_DEFAULTS, type LoopOptions } from './reconciler/loop.ts';
+import { createMetrics } from './reconciler/metrics.ts';
+import type { Clock, Ids, Vault } from './reconciler/ports.ts';
+import { createStore, migrate, pendingMigrations, startEmbedded, type Store } from './store/index.ts';
+import { bootstrapToken, checkVault, createVault, loadKek } from './vault/index.ts';
+
+/**
+ * The composition root: the one file that knows every adapter.
+ *
+ *   config ─▶ database (given, or embedded) ─▶ migrations ─▶ vault ─▶ loop, calendar, API
+ */
+
+/** A start that cannot go on, for a reason that a person can mend; nothing was changed. */
+export class StartRefused extends Error {
+  override readonly name = 'StartRefused';
+}
+
+export const clock: Clock = { now: () => new Date() };
+/** UUID v7 sorts by time, so that pages by id are pages by time. */
+export const ids: Ids = { next: () => uuidV7() };
+
+/** The database, migrated, and the vault that opens what it holds. */
+export interface Base {
+  store: Store;
+  vault: Vault;
+  /** What a person must be told once. */
+  notices: string[];
+  close(): Promise<void>;
+}
+
+/** Opens the configured database (or the embedded one), brings it to this version, and checks the key. */
+export async function openBase(config: Config, log: Logger): Promise<Base> {
+  const { store, embedded, close } = await openDatabase(config, log);
+  try {
+    await migrate(store.pool);
+    const { vault, notices } = await openVault(config, store, embedded);
+    return { store, vault, notices, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Only the migrations: for `parasol migrate`. Returns what was pending. */
+export async function migrateOnly(config: Config, log: Logger): Promise<string[]> {
+  const { store, close } = await openDatabase(config, log);
+  try {
+    const pending = await pendingMigrations(store.pool);
+    await migrate(store.pool);
+    return pending;
+  } finally {
+    await close();
+  }
+}
+
+async function openDatabase(
+  config: Config,
+  log: Logger,
+): Promise<{ store: Store; embedded: boolean; close(): Promise<void> }> {
+  const server = config.databaseUrl === null ? await startEmbedded(join(config.data, 'postgres')) : null;
+  const url = config.databaseUrl?.reveal() ?? server?.url ?? '';
+  const store = createStore(url, {
+    onError: (error) => log.warn({ error: error.message }, 'a database connection was lost'),
+  });
+  const close = async () => {
+    await store.close();
+    await server?.stop();
+  };
+  try {
+    await answers(store, log);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { store, embedded: server !== null, close };
+}
+
+const DATABASE_WAIT = { tries: 15, everyMs: 1_000 };
+
+/** A database that starts beside us is waited for; one that does not come ends the start. */
+async function answers(store: Store, log: Logger): Promise<void> {
+  for (let left = DATABASE_WAIT.tries; ; left -= 1) {
+    const health = await store.health();
+    if (health.ok) return;
+    if (left <= 1)
+      throw new StartRefused(`The database cannot be used: ${health.detail}. Check DATABASE_URL.`);
+    log.warn({ detail: health.detail }, 'waiting for the database');
+    await sleep(DATABASE_WAIT.everyMs);
+  }
+}
+
+async function openVault(
+  config: Config,
+  store: Store,
+  embedded: boolean,
+): Promise<{ vault: Vault; notices: string[] }> {
+  const unused = (await store.vaultChecks.read()) === null;
+  const loaded = await loadKek({
+    kek: config.kek,
+    file: join(config.data, 'kek'),
+    // Made by ourselves only where nothing can have been sealed yet, and nobody else shares the database.
+    mayCreate: embedded && unused,
+  });
+  if (!loaded.ok) throw new StartRefused(loaded.error.message);
+  const { kek, notice } = loaded.value;
+  const vault = createVault(kek);
+  const checked = await checkVault(vault, {
+    read: () => store.vaultChecks.read(),
+    keep: (sealed) => store.vaultChecks.keep(kek.id, sealed),
+  });
+  if (!checked.ok) throw new StartRefused(checked.error.message);
+  return { vault, notices: notice === null ? [] : [notice] };
+}
+
+export interface Service {
+  url: string;
+  /** Where the token lies that a person uses; null: the configuration gave it. */
+  tokenFile: string | null;
+  notices: string[];
+  /** Takes no more work, lets what runs end within the drain's deadline, and lets everything go. */
+  stop(): Promise<void>;
+}
+
+export interface ServiceOptions {
+  loop?: Partial<Pick<LoopOptions, 'leaseMs' | 'heartbeatMs' | 'pollMs' | 'callsMs'>>;
+}
+
+/** The whole service: API, loop and calendar over one database. */
+export async function startService(
+  config: Config,
+  log: Logger,
+  options: ServiceOptions = {},
+): Promise<Service> {
+  const base = await openBase(config, log);
+  try {
+    return await serve(config, log, base, options);
+  } catch (error) {
+    await base.close();
+    throw error;
+  }
+}
+
+async function serve(config: Config, log: Logger, base: Base, options: ServiceOptions): Promise<Service> {
+  const { store, vault } = base;
+  const vendors = createVendors({ clock });
+  const metrics = createMetrics(store.housekeeping, clock);
+  const { claims, reconciles, housekeeping } = store;
+  const loop = createLoop(
+    {
+      claims,
+      reconciles,
+      vault,
+      vendors,
+      clock,
+      ids,
+      random: Math.random,
+      log: log.child({ part: 'loop' }),
+      onRun: metrics.onRun,
+    },
+    {
+      ...LOOP_DEFAULTS,
+      ...options.loop,
+      owner: `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`,
+      concurrency: config.concurrency,
+      repairsPerHour: config.repairsPerHour,
+    },
+  );
+  metrics.watch(loop);
+
+  const token = await bootstrapToken({ token: config.adminToken, data: config.data });
+  // A token that the configuration no longer gives is no longer one; a file's belongs to this machine and folder.
+  const name = token.file === null ? 'admin' : `admin of ${hostname()}:${resolve(token.file)}`;
+  await store.tokens.put({ id: ids.next(), name, hash: token.hash, expiresAt: null });
+
+  const commands: Commands = createCommands({ desk: store.desk, vault, clock, ids });
+  const api = buildApi({
+    commands,
+    authenticate: async (hash) => ((await store.tokens.findByHash(hash)) ? { name: 'admin' } : null),
+    readiness: readiness(store, loop),
+    metrics: metrics.registry,
+    log,
+    version: version(),
+  });
+  const calendar = startCalendar(
+    { housekeeping, log: log.child({ part: 'calendar' }) },
+    { retentionMs: config.retentionMs },
+  );
+  const url = await api.listen({ host: config.host, port: config.port });
+  await loop.start();
+  return {
+    url,
+    tokenFile: token.file,
+    notices: base.notices,
+    async stop() {
+      await calendar.stop();
+      // The API answers while runs end, so that probes and people see what happens.
+      await loop.drain(config.drainMs);
+      await api.close();
+      await vendors.close();
+      await base.close();
+    },
+  };
+}
+
+function readiness(store: Store, loop: { alive(): boolean }): Readiness {
+  let migrated = false;
+  return async () => {
+    const health = await store.health();
+    if (health.ok && !migrated) {
+      migrated = await pendingMigrations(store.pool).then(
+        (pending) => pending.length === 0,
+        () => false,
+      );
+    }
+    return [
+      { part: 'database', ok: health.ok, detail: health.ok ? 'answers' : 'does not answer' },
+      { part: 'migrations', ok: migrated, detail: migrated ? 'at this version' : 'not at this version' },
+      { part: 'loop', ok: loop.alive(), detail: loop.alive() ? 'asks for work' : 'has not asked for work' },
+    ];
+  };
+}
+
+/** The version of the package, for the API's description and the command line. */
+export function version(): string {
+  const file = resolve(import.meta.dirname, '../package.json');
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}

@@ -1,0 +1,206 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { openSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createConnection } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TenantSummary } from '../reconciler/commands.ts';
+import { Client } from './client.ts';
+import { EXIT, type ExitCode, type Output } from './io.ts';
+import { Paper } from './table.ts';
+import { loadTenantsFile } from './tenants-file.ts';
+import { tenantsText, type Sheet } from './views.ts';
+
+export interface DemoOptions {
+  /** How this program is started again: the executable and what comes before `serve`. */
+  command: readonly string[];
+  tenantsFile: string;
+  /** Values of the variables that the file refers to. */
+  secrets: Readonly<Record<string, string>>;
+  stdout: Output;
+  env: Readonly<Record<string, string | undefined>>;
+  now(): Date;
+  sleep(ms: number): Promise<void>;
+  /** Settles when the process is asked to end. */
+  interrupted(): Promise<void>;
+  /** Ends a database server that a killed service left behind in this folder. */
+  stopDatabase(data: string): Promise<void>;
+}
+
+const SIMULATOR_PORT = 9080;
+const TECHNICIAN = `http://127.0.0.1:${SIMULATOR_PORT + 2}`;
+const STOP_WITHIN_MS = 25_000;
+const START_WITHIN_MS = 60_000;
+const SYNC_EVERY = '20s';
+
+/**
+ * Both vendors simulated and the service, each a process of its own, over the dozen tenants of
+ * `examples/tenants.yaml`; a table of them until it is told to end. Leaves nothing running and nothing behind.
+ */
+export async function runDemo(options: DemoOptions): Promise<ExitCode> {
+  const port = Number(options.env['PARASOL_PORT'] ?? 8080);
+  const taken = await takenPort([SIMULATOR_PORT, SIMULATOR_PORT + 1, SIMULATOR_PORT + 2, port]);
+  if (taken !== null) {
+    options.stdout.write(
+      `Port ${taken} is in use. The demo needs 9080 to 9082 for the vendors, and ${port} for the service (PARASOL_PORT).\n`,
+    );
+    return EXIT.error;
+  }
+  const data = await mkdtemp(join(tmpdir(), 'parasol-demo-'));
+  const log = join(data, 'service.log');
+  const children: Child[] = [];
+  const start = (name: string, parameters: string[], env: NodeJS.ProcessEnv, output: string) => {
+    const child = startChild(name, options, parameters, env, output);
+    children.push(child);
+    return child;
+  };
+  let ending = false;
+  const asked = options.interrupted().then(() => {
+    ending = true;
+    return null;
+  });
+  try {
+    start(
+      'simulator',
+      ['simulate', '--port', String(SIMULATOR_PORT), '--scenario', 'demo', '--sync-every', SYNC_EVERY],
+      {},
+      join(data, 'simulator.log'),
+    );
+    start('service', ['serve'], { PARASOL_DATA: data, PARASOL_PORT: String(port) }, log);
+    options.stdout.write('Starting PostgreSQL, both vendors and the service …\n');
+    const ended = Promise.race(children.map(({ ended }) => ended));
+    const died = ended.then((name) => (ending ? null : name));
+    const url = `http://127.0.0.1:${port}`;
+    const tokenFile = join(data, 'admin-token');
+    const running = play(options, { url, tokenFile, log }, () => ending);
+    const failed = await Promise.race([running, asked, died]);
+    if (failed === null) return EXIT.ok;
+    const words = (await readFile(log, 'utf8').catch(() => '')).trim().split('\n').slice(-5).join('\n');
+    options.stdout.write(`\nThe ${failed} ended by itself:\n${words}\n`);
+    return EXIT.error;
+  } finally {
+    ending = true;
+    options.stdout.write('\nEnding …\n');
+    await Promise.all(children.map((child) => stopChild(child, options.sleep)));
+    await options.stopDatabase(data);
+    await rm(data, { recursive: true, force: true });
+  }
+}
+
+interface Child {
+  process: ChildProcess;
+  /** Its name, once it has ended. */
+  ended: Promise<string>;
+}
+
+function startChild(
+  name: string,
+  { command, env }: DemoOptions,
+  parameters: string[],
+  extra: NodeJS.ProcessEnv,
+  output: string,
+): Child {
+  const [executable = process.execPath, ...before] = command;
+  const file = openSync(output, 'w', 0o600);
+  // The caller's own settings speak of a real installation.
+  const own = Object.entries(env).filter(([key]) => !/^(PARASOL_|DATABASE_URL)/.test(key));
+  const child = spawn(executable, [...before, ...parameters], {
+    stdio: ['ignore', file, file],
+    env: { ...Object.fromEntries(own), ...extra },
+  });
+  return { process: child, ended: once(child, 'exit').then(() => name) };
+}
+
+async function stopChild({ process: child, ended }: Child, sleep: DemoOptions['sleep']): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGTERM');
+  await Promise.race([ended, sleep(STOP_WITHIN_MS)]);
+  if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+  await ended;
+}
+
+interface Place {
+  url: string;
+  tokenFile: string;
+  log: string;
+}
+
+/** Applies the tenants, then shows them until `ends`. */
+async function play(options: DemoOptions, place: Place, ends: () => boolean): Promise<null> {
+  const client = await connect(options, place, ends);
+  if (client === null) return null;
+  const file = loadTenantsFile(options.tenantsFile, options.secrets);
+  if (!file.ok) throw new Error(file.problems.map(({ path, message }) => `${path}: ${message}`).join('\n'));
+  await client.apply(file.tenants, false);
+  const paper = new Paper(options.stdout, options.env);
+  const sheet = (): Sheet => ({ paper, now: options.now(), command: 'npm run parasol --' });
+  let shown = '';
+  while (!ends()) {
+    const tenants = await client.tenants().catch(() => null);
+    if (tenants !== null) shown = draw(options.stdout, sheet(), tenants, hints(place), shown);
+    await options.sleep(1_000);
+  }
+  return null;
+}
+
+async function connect(options: DemoOptions, place: Place, ends: () => boolean): Promise<Client | null> {
+  for (const started = options.now().getTime(); !ends(); await options.sleep(200)) {
+    const token = await readFile(place.tokenFile, 'utf8').catch(() => null);
+    if (token !== null) {
+      const client = new Client(place.url, token.trim());
+      if (
+        await client.tenants().then(
+          () => true,
+          () => false,
+        )
+      ) {
+        return client;
+      }
+    }
+    if (options.now().getTime() - started > START_WITHIN_MS) {
+      throw new Error(`The service did not start; its log is ${place.log}.`);
+    }
+  }
+  return null;
+}
+
+/** On a terminal the table stays in its place; elsewhere it is printed again where it says something new. */
+function draw(out: Output, sheet: Sheet, tenants: TenantSummary[], below: string, before: string): string {
+  const news = tenants.map(({ id, ready, waitsFor }) => `${id} ${ready} ${waitsFor}`).join('\n');
+  if (out.isTTY === true) out.write(`\u001b[H\u001b[J${tenantsText(sheet, tenants)}\n${below}`);
+  else if (news !== before) out.write(`${tenantsText(sheet, tenants)}\n${below}\n`);
+  return news;
+}
+
+const hints = ({ url, tokenFile, log }: Place): string =>
+  [
+    '',
+    'Try, in another terminal:',
+    `  export PARASOL_URL=${url} PARASOL_TOKEN_FILE=${tokenFile}`,
+    '  npm run parasol -- status cedar       what is wrong, and what is done about it',
+    '  npm run parasol -- plan birch         what would be done next',
+    '  npm run parasol -- handoffs           what waits for a person',
+    `Be that person: open ${TECHNICIAN}, choose a company, and do what the`,
+    'hand-off says: set the levels and the allow list, make a key, put it into',
+    `Umbrella. Its daily sync runs every ${SYNC_EVERY} here. The API describes itself at`,
+    `${url}/docs; the service writes ${log}.`,
+    'Ctrl-C ends all of it.',
+    '',
+  ].join('\n');
+
+async function takenPort(ports: readonly number[]): Promise<number | null> {
+  for (const port of ports) {
+    const socket = createConnection({ port, host: '127.0.0.1' });
+    const connected = await Promise.race([
+      once(socket, 'connect').then(
+        () => true,
+        () => false,
+      ),
+      once(socket, 'error').then(() => false),
+    ]);
+    socket.destroy();
+    if (connected) return port;
+  }
+  return null;
+}

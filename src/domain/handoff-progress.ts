@@ -1,0 +1,219 @@
+import type { CandidateDecision } from './candidate.ts';
+import type { Install } from './condition.ts';
+import { activeKey, compareAllowList, rolesNamed, telling } from './drift.ts';
+import { expectedWrites } from './evidence.ts';
+import { isLive, type Handoff, type HandoffContent, type HandoffKind } from './handoff.ts';
+import { isFresh } from './observation.ts';
+import { canOnlyBeAttested, differingCells, whyNewKey, type Plan, type PlanningGround } from './plan.ts';
+import { sameIdentifier } from './tenant.ts';
+
+/** What a look at the vendors does to the hand-offs of a tenant. */
+export type HandoffDecision =
+  | { change: 'open'; kind: HandoffKind; subject: string; content: HandoffContent }
+  | { change: 'refresh'; id: string; content: HandoffContent }
+  | { change: 'overdue'; id: string }
+  | { change: 'reopen'; id: string; because: string }
+  | { change: 'close' | 'withdraw'; id: string; evidence: string };
+
+/**
+ * Hand-offs are closed by what was observed (rulings 17), withdrawn where the work is no longer needed, given
+ * back where what was submitted did not do, and opened where the plan asks for one that is not live. Only
+ * `mayOpen` (mode `repair`, not paused) opens one or changes its text.
+ */
+export function progress(
+  ground: PlanningGround,
+  handoffs: Handoff[],
+  planned: Plan,
+  candidates: CandidateDecision[],
+  mayOpen: boolean,
+): HandoffDecision[] {
+  const live = handoffs.filter(isLive);
+  const decided = live.flatMap((handoff) => {
+    const end = endOf(ground, handoff);
+    return end ? [end] : [...stillOpen(ground, handoff, candidates), ...overdue(ground, handoff)];
+  });
+  if (!mayOpen) return decided;
+  for (const { action, state } of planned.steps) {
+    if (action.kind !== 'open-handoff' || state !== 'now') continue;
+    const { handoff: kind, subject, content } = action;
+    const known = live.find((handoff) => handoff.kind === kind && handoff.subject === subject);
+    const ends = decided.some(
+      (one) => 'id' in one && one.id === known?.id && (one.change === 'close' || one.change === 'withdraw'),
+    );
+    if (!known || ends) decided.push({ change: 'open', kind, subject, content });
+    else if (JSON.stringify(known.content) !== JSON.stringify(content)) {
+      decided.push({ change: 'refresh', id: known.id, content });
+    }
+  }
+  return decided;
+}
+
+type End = Extract<HandoffDecision, { evidence: string }>;
+
+const ENDS: Record<HandoffKind, (ground: PlanningGround, handoff: Handoff) => End | null> = {
+  'grant-role-levels': levelsEnd,
+  'allow-table-setup': allowListEnd,
+  'issue-integration-key': issueEnd,
+  'install-integration-key': installEnd,
+  'delete-key': deletionEnd,
+};
+
+const endOf = (ground: PlanningGround, handoff: Handoff): End | null => ENDS[handoff.kind](ground, handoff);
+
+const close = ({ id }: Handoff, evidence: string): End => ({ change: 'close', id, evidence });
+
+/** Work that somebody has begun is not taken out of their hands before its deadline (rulings 27). */
+function withdraw(ground: PlanningGround, handoff: Handoff, evidence: string): End | null {
+  const begun = handoff.state !== 'open' && Date.parse(handoff.deadline) > ground.now.getTime();
+  return begun ? null : { change: 'withdraw', id: handoff.id, evidence };
+}
+
+function levelsEnd(ground: PlanningGround, handoff: Handoff): End | null {
+  const { spec, facts, observedAt } = ground;
+  const { name } = spec.connectwise.role;
+  if (!sameIdentifier(name, handoff.subject)) {
+    return withdraw(ground, handoff, `The spec names the role ${name} now.`);
+  }
+  const differing = differingCells(ground);
+  if (differing?.length === 0) {
+    return close(handoff, `The levels of ${name} were read at ${observedAt}, and are exactly as specified.`);
+  }
+  const gone =
+    isFresh(facts.roles, observedAt) &&
+    facts.roles.value.controlSeen &&
+    rolesNamed(spec, facts.roles.value.items).length === 0;
+  return gone ? withdraw(ground, handoff, `The role ${name} is gone.`) : null;
+}
+
+function allowListEnd(ground: PlanningGround, handoff: Handoff): End | null {
+  const { spec, observedAt } = ground;
+  const { name } = spec.connectwise.role;
+  if (!sameIdentifier(name, handoff.subject)) {
+    return withdraw(ground, handoff, `The spec names the role ${name} now.`);
+  }
+  return allowListDiffers(ground) === false
+    ? close(handoff, `The allow list was read at ${observedAt}, and is exactly as specified.`)
+    : null;
+}
+
+/** Null: it was not read in this observation. */
+function allowListDiffers(ground: PlanningGround): boolean | null {
+  const { spec, facts, credentials, observedAt } = ground;
+  const proof = telling(spec, facts, credentials);
+  if (!proof?.value.allowList || !isFresh(proof, observedAt)) return null;
+  return compareAllowList(spec.connectwise.role.tableSetup, proof.value.allowList).length > 0;
+}
+
+function issueEnd(ground: PlanningGround, handoff: Handoff): End | null {
+  const { credentials, facts, observedAt } = ground;
+  const key = activeKey(credentials);
+  if (key?.handoffId === handoff.id) {
+    return close(handoff, `The key ${key.fingerprint} proved itself as ${key.member ?? handoff.subject}.`);
+  }
+  if (whyNewKey(ground) !== null) return null;
+  const proof = facts.integrationKey;
+  const works = key !== null && isFresh(proof, observedAt) && proof.value.authenticates;
+  if (works) return withdraw(ground, handoff, `The key in use, ${key.fingerprint}, works.`);
+  return ground.integrated.status === 'True' && key === null
+    ? withdraw(
+        ground,
+        handoff,
+        `Umbrella writes with a key that Parasol was not given: ${ground.integrated.message}`,
+      )
+    : null;
+}
+
+function installEnd(ground: PlanningGround, handoff: Handoff): End | null {
+  const { credentials, memory } = ground;
+  const key = activeKey(credentials);
+  if (key?.fingerprint !== handoff.subject) {
+    return withdraw(ground, handoff, `The key ${handoff.subject} is no longer the one in use.`);
+  }
+  const { install } = memory;
+  if (install?.fingerprint === key.fingerprint && install.adopted) {
+    return install.adopted.how === 'attested'
+      ? close(handoff, `Attested by ${handoff.submittedBy ?? 'a person'}; nothing showed it.`)
+      : close(handoff, `${key.member ?? 'Umbrella'} wrote at ${install.adopted.at}.`);
+  }
+  const write = firstWriteAfter(ground, key.member, handoff.openedAt);
+  return write && install?.adopted !== null
+    ? close(handoff, `${write.by} wrote ${write.configuration} at ${write.at}.`)
+    : null;
+}
+
+/**
+ * How it is known by now that Umbrella uses the key that Parasol promoted: by a write of its member after the
+ * promotion, where that tells anything, else by a person's word. Null: it is not known.
+ */
+export function adoption(
+  ground: Pick<PlanningGround, 'spec' | 'facts' | 'memory'>,
+  install: Install,
+  handoffs: Handoff[],
+): Install['adopted'] {
+  const write = install.observable ? firstWriteAfter(ground, install.member, install.promotedAt) : null;
+  if (write) return { at: write.at, how: 'observed' };
+  const word = handoffs.find(
+    ({ kind, subject, attested }) =>
+      kind === 'install-integration-key' && subject === install.fingerprint && attested,
+  );
+  return word?.submittedAt && canOnlyBeAttested(ground.spec, ground.memory)
+    ? { at: word.submittedAt, how: 'attested' }
+    : null;
+}
+
+/** A write of Umbrella's by that member, later than a moment; null: none was seen. */
+function firstWriteAfter(
+  { spec, facts }: Pick<PlanningGround, 'spec' | 'facts'>,
+  member: string | null,
+  after: string,
+) {
+  const writes = facts.writes?.value ? expectedWrites(spec, facts.writes.value) : [];
+  return writes.find(({ by, at }) => (member === null || sameIdentifier(by, member)) && at > after) ?? null;
+}
+
+function deletionEnd({ credentials }: PlanningGround, handoff: Handoff): End | null {
+  const key = credentials.find(({ fingerprint }) => fingerprint === handoff.subject);
+  if (!key) return { change: 'withdraw', id: handoff.id, evidence: 'Parasol no longer holds that pair.' };
+  return key.state === 'dead' ? close(handoff, 'ConnectWise refuses that pair now.') : null;
+}
+
+/** What was submitted, and did not do what was asked. */
+function stillOpen(
+  ground: PlanningGround,
+  handoff: Handoff,
+  candidates: CandidateDecision[],
+): HandoffDecision[] {
+  if (handoff.state !== 'submitted' || (handoff.submittedAt ?? '') > ground.observedAt) return [];
+  const because = shortfall(ground, handoff, candidates);
+  return because === null ? [] : [{ change: 'reopen', id: handoff.id, because }];
+}
+
+function shortfall(ground: PlanningGround, handoff: Handoff, candidates: CandidateDecision[]): string | null {
+  switch (handoff.kind) {
+    case 'grant-role-levels': {
+      const cells = differingCells(ground) ?? [];
+      return cells.length > 0 ? `${cells.length} of its levels still differ.` : null;
+    }
+    case 'allow-table-setup':
+      return allowListDiffers(ground) ? 'The allow list still differs.' : null;
+    case 'delete-key': {
+      const key = ground.credentials.find(({ fingerprint }) => fingerprint === handoff.subject);
+      const proof = key && ground.facts.candidates[key.id];
+      return isFresh(proof, ground.observedAt) && proof.value.authenticates ? 'That pair still works.' : null;
+    }
+    case 'issue-integration-key': {
+      const given = candidates.filter(({ credential }) => credential.handoffId === handoff.id);
+      const lives = given.some(({ becomes }) => becomes === 'candidate' || becomes === 'active');
+      const [last] = given;
+      return last && !lives ? `The pair ${last.credential.fingerprint} was refused: ${last.because}.` : null;
+    }
+    case 'install-integration-key':
+      return null;
+  }
+}
+
+/** A deadline that passes is told once; the work is still needed. */
+function overdue({ now }: PlanningGround, handoff: Handoff): HandoffDecision[] {
+  const passed = !handoff.overdueSince && Date.parse(handoff.deadline) < now.getTime();
+  return passed ? [{ change: 'overdue', id: handoff.id }] : [];
+}

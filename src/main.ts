@@ -1,0 +1,106 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import closeWithGrace from 'close-with-grace';
+import { pino, type Logger } from 'pino';
+import { clock, migrateOnly, openBase, startService, StartRefused } from './app.ts';
+import { runDemo } from './cli/demo.ts';
+import { EXIT, processIo, type CliIo, type Wiring } from './cli/io.ts';
+import { runProgram } from './cli/program.ts';
+import { describeProblems, readConfig, type Config } from './config.ts';
+import { demoCompanies, scenarioSecrets, TROUBLES } from './simulator/index.ts';
+import { runSimulator } from './simulator/main.ts';
+import { startEmbedded } from './store/index.ts';
+
+/** Arguments and environment → config → app → signals. */
+
+const ROOT = resolve(import.meta.dirname, '..');
+
+const wiring: Wiring = {
+  serve,
+  async migrate() {
+    await withConfig(async (config, log) => {
+      const pending = await migrateOnly(config, log);
+      const words =
+        pending.length === 0 ? 'The database is at this version.' : `Applied ${pending.join(', ')}.`;
+      process.stdout.write(`${words}\n`);
+    });
+  },
+  async doctor(request) {
+    const { examineTenant } = await import('./doctor.ts');
+    return examineTenant(request, configOrThrow(), openBase, clock);
+  },
+  simulate: async ({ scenario, ...options }) =>
+    runSimulator({ ...options, scenario: scenario as (typeof TROUBLES)[number] }),
+  scenarios: ['demo', 'empty', ...TROUBLES],
+  demo: () =>
+    runDemo({
+      command: [process.execPath, ...process.execArgv, import.meta.filename],
+      tenantsFile: join(ROOT, 'examples/tenants.yaml'),
+      secrets: demoSecrets(),
+      stdout: io.stdout,
+      env: io.env,
+      now: () => io.now(),
+      sleep: (ms) => io.sleep(ms),
+      interrupted: () => io.interrupted(),
+      stopDatabase: async (data) => (await startEmbedded(join(data, 'postgres'))).stop(),
+    }),
+};
+
+const io: CliIo = processIo(wiring);
+await runProgram(process.argv.slice(2), io);
+
+/** Runs until a signal; a second one ends at once. */
+async function serve(): Promise<void> {
+  await withConfig(async (config, log) => {
+    const service = await startService(config, log);
+    for (const notice of service.notices) log.warn(notice);
+    if (service.tokenFile !== null)
+      log.info({ file: service.tokenFile }, 'the administrator’s token is in a file');
+    log.info({ url: service.url }, 'listening');
+    closeWithGrace({ delay: config.drainMs + 10_000, logger: false }, async ({ signal, err }) => {
+      if (err) log.fatal({ error: err.message, stack: err.stack }, 'a bug: the service ends');
+      else log.info({ signal }, 'draining');
+      await service.stop();
+      log.info('ended');
+    });
+  });
+}
+
+async function withConfig(use: (config: Config, log: Logger) => Promise<void>): Promise<void> {
+  const answer = readConfig(process.env, (path) => readFileSync(path, 'utf8'));
+  if (!answer.ok) {
+    process.stderr.write(`The configuration cannot be used:\n${describeProblems(answer.problems)}\n`);
+    io.exit(EXIT.refused);
+    return;
+  }
+  const { config } = answer;
+  const log = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+  try {
+    await use(config, log);
+  } catch (error) {
+    if (!(error instanceof StartRefused)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    io.exit(EXIT.error);
+  }
+}
+
+/** The variables that `examples/tenants.yaml` refers to. */
+function demoSecrets(): Record<string, string> {
+  return Object.fromEntries(
+    demoCompanies.flatMap(({ companyId }) => {
+      const { managementKey, integrationKey, umbrellaApiKey, umbrellaKeyAdmin } = scenarioSecrets(companyId);
+      const prefix = `DEMO_${companyId.toUpperCase()}`;
+      return [
+        [`${prefix}_CW_PUB`, managementKey.publicKey],
+        [`${prefix}_CW_PRIV`, managementKey.privateKey],
+        [`${prefix}_PUB`, integrationKey.publicKey],
+        [`${prefix}_PRIV`, integrationKey.privateKey],
+        [`${prefix}_UMB_KEY`, umbrellaApiKey.key],
+        [`${prefix}_UMB_SECRET`, umbrellaApiKey.secret],
+        [`${prefix}_UMB_KA`, umbrellaKeyAdmin.key],
+        [`${prefix}_UMB_KA_SECRET`, umbrellaKeyAdmin.secret],
+      ];
+    }),
+  );
+}
