@@ -62,6 +62,11 @@ export class ConnectWiseApi {
     this.#context = context;
   }
 
+  /** What must not be in anything that is told of these calls. */
+  get secrets(): readonly string[] {
+    return [this.#key.privateHalf.reveal(), this.#key.publicHalf, this.#credentials];
+  }
+
   /** One object. */
   async read<T>(path: string, schema: z.ZodType<T>, query: Query = {}): Promise<Outcome<T>> {
     const sent = await this.#send({ method: 'GET', path, query });
@@ -183,17 +188,14 @@ export class ConnectWiseApi {
   }
 
   #call(codebase: string, { method, path, query = {}, headers = {}, body }: Request): HttpCall {
-    const { common, companyId, clientId } = this.#site;
-    const privateHalf = this.#key.privateHalf.reveal();
-    const { publicHalf } = this.#key;
-    const credentials = `${companyId}+${publicHalf}:${privateHalf}`;
+    const { common, clientId } = this.#site;
     return {
       ...common,
       origin: apiOrigin(common.origin, codebase),
       method,
       path: `/${codebase}${API}${path}${queryString(query)}`,
       headers: {
-        authorization: `Basic ${Buffer.from(credentials).toString('base64')}`,
+        authorization: `Basic ${Buffer.from(this.#credentials).toString('base64')}`,
         clientId,
         accept: MEDIA_TYPE,
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
@@ -201,8 +203,13 @@ export class ConnectWiseApi {
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       effect: method === 'GET' ? 'read' : 'write',
-      secrets: [privateHalf, publicHalf, credentials],
+      secrets: this.secrets,
     };
+  }
+
+  get #credentials(): string {
+    const { publicHalf, privateHalf } = this.#key;
+    return `${this.#site.companyId}+${publicHalf}:${privateHalf.reveal()}`;
   }
 }
 

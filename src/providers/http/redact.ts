@@ -2,21 +2,34 @@
 const MAX_DETAIL = 300;
 /** Shorter texts are in every sentence: taking them out would garble all and hide nothing. */
 const SHORTEST_SECRET = 4;
+const HTML: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
 
 /**
- * Makes a text safe to log and store: no secret in any form that HTTP gives it (as it is, in base64, in a URL,
- * in JSON), nothing that looks like an Authorization header, one line, at most 300 characters. Whatever a
- * vendor said goes through here, since vendors and proxies echo requests.
+ * Makes a text safe to log and store: no secret, one line, at most 300 characters. Whatever a vendor said goes
+ * through here, since vendors and proxies echo requests.
  */
 export function redact(text: string, secrets: readonly string[]): string {
-  let safe = text;
-  for (const form of formsOf(secrets)) safe = safe.replaceAll(form, '[redacted]');
-  safe = safe
-    .replace(/\b(basic|bearer)\s+[\w+/=.~-]{8,}/gi, '$1 [redacted]')
+  const safe = withoutSecrets(text, secrets)
     // oxlint-disable-next-line no-control-regex -- control characters are exactly what is taken out
     .replace(/[\u0000-\u001f\u007f]+/g, ' ')
     .trim();
   return safe.length <= MAX_DETAIL ? safe : `${safe.slice(0, MAX_DETAIL - 1)}…`;
+}
+
+/**
+ * Takes secrets out of a text in every form that HTTP gives them (as they are, in base64, in a URL or form, in
+ * JSON, in HTML), and whatever looks like an Authorization header.
+ */
+export function withoutSecrets(text: string, secrets: readonly string[]): string {
+  let safe = text;
+  for (const form of formsOf(secrets)) safe = safe.replaceAll(form, '[redacted]');
+  return safe.replace(/\b(basic|bearer)\s+[\w+/=.~-]{8,}/gi, '$1 [redacted]');
 }
 
 /** Longest first, so that no form leaves the rest of a longer one behind. */
@@ -24,10 +37,20 @@ function formsOf(secrets: readonly string[]): string[] {
   const forms = new Set<string>();
   for (const secret of secrets) {
     if (secret.length < SHORTEST_SECRET) continue;
-    forms.add(secret);
-    forms.add(Buffer.from(secret).toString('base64'));
-    forms.add(encodeURIComponent(secret));
-    forms.add(JSON.stringify(secret).slice(1, -1));
+    const inUrl = encodeURIComponent(secret);
+    for (const form of [
+      secret,
+      // Without its padding: so it is found with and without.
+      Buffer.from(secret).toString('base64').replace(/=+$/, ''),
+      Buffer.from(secret).toString('base64url'),
+      inUrl,
+      inUrl.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()),
+      new URLSearchParams({ '': secret }).toString().slice(1),
+      JSON.stringify(secret).slice(1, -1),
+      secret.replace(/[&<>"']/g, (sign) => HTML[sign] ?? sign),
+    ]) {
+      forms.add(form);
+    }
   }
   return [...forms].sort((a, b) => b.length - a.length);
 }
