@@ -14,6 +14,7 @@ module.exports = {
     only('store-implements-ports', '^src/store/', '^src/(store|domain|reconciler/ports)'),
     only('vault-implements-ports', '^src/vault/', '^src/(vault|domain|reconciler/ports)'),
     only('api-sees-commands', '^src/api/', '^src/(api|domain|reconciler/commands)'),
+    only('cli-sees-commands', '^src/cli/', '^src/(cli|domain|reconciler/commands)'),
     only('simulator-stands-alone', '^src/simulator/', '^src/simulator/'),
     {
       name: 'no-cycles',

@@ -1,0 +1,334 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { pino } from 'pino';
+import { afterAll, afterEach, beforeAll } from 'vitest';
+import type { Condition, ConditionType } from '../../src/domain/condition.ts';
+import type { Handoff, HandoffKind } from '../../src/domain/handoff.ts';
+import { Secret, type KeyPair } from '../../src/domain/secret.ts';
+import { originFor, tenantSpecSchema, type Purpose, type TenantSpec } from '../../src/domain/tenant.ts';
+import { createVendors } from '../../src/providers/index.ts';
+import { LOOP_DEFAULTS } from '../../src/reconciler/loop.ts';
+import type {
+  NewCredential,
+  Reconciles,
+  Snapshot,
+  TenantRecord,
+  Vendors,
+} from '../../src/reconciler/ports.ts';
+import { reconcile, type ReconcileDeps, type ReconcileEnd } from '../../src/reconciler/reconcile.ts';
+import type {
+  JournalEntry,
+  KeyPair as SimulatedPair,
+  ScenarioOptions,
+  Simulator,
+  Trouble,
+} from '../../src/simulator/index.ts';
+import { createStore, type Store } from '../../src/store/index.ts';
+import { createVault } from '../../src/vault/index.ts';
+import { TestClock, TestTimers } from '../providers/harness.ts';
+import { start } from '../simulator/harness.ts';
+import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
+
+export const log = pino({ level: 'silent' });
+
+let database: TestDatabase;
+let store: Store;
+const open: Vendors[] = [];
+
+/** Call once in a file: one cloned database for it, emptied between its tests. */
+export function useStore(): void {
+  beforeAll(async () => {
+    database = await createTestDatabase();
+    store = createStore(database.url);
+  });
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((vendors) => vendors.close()));
+    await store.pool.query('truncate tenants, events cascade');
+  });
+  afterAll(async () => {
+    await store.close();
+    await database.drop();
+  });
+}
+
+export type SpecChange = Partial<Record<'connectwise' | 'umbrella' | 'integration' | 'rotation', object>> & {
+  mode?: TenantSpec['mode'];
+  paused?: boolean;
+  every?: string;
+  onDelete?: TenantSpec['onDelete'];
+};
+
+export interface SceneOptions extends ScenarioOptions {
+  spec?: SpecChange;
+  /** Which of the company's credentials Parasol is given. Default: all of them. */
+  given?: Purpose[];
+  repairsPerHour?: number;
+}
+
+/** One tenant `acme` in the database and its company in the simulator, at one standing clock. */
+export async function scene(trouble: Trouble, options: SceneOptions = {}) {
+  const clock = new TestClock();
+  const harness = await start(trouble, { ...options, simulator: { clock: () => clock.now() } });
+  return new Scene(harness.simulator, harness.secrets, clock, options);
+}
+
+export class Scene {
+  readonly simulator: Simulator;
+  readonly clock: TestClock;
+  readonly vault = createVault({ id: 'test', key: randomBytes(32) });
+  readonly vendors: Vendors;
+  spec: TenantSpec;
+  /** The part of the reconcile's world that a test may replace. */
+  readonly deps: ReconcileDeps;
+  readonly #secrets: Awaited<ReturnType<typeof start>>['secrets'];
+  readonly #options: SceneOptions;
+  #ids = 0;
+
+  constructor(
+    simulator: Simulator,
+    secrets: Awaited<ReturnType<typeof start>>['secrets'],
+    clock: TestClock,
+    options: SceneOptions,
+  ) {
+    this.simulator = simulator;
+    this.clock = clock;
+    this.#secrets = secrets;
+    this.#options = options;
+    this.vendors = createVendors({
+      clock,
+      timers: new TestTimers(),
+      retries: { times: 0, firstDelayMs: 0 },
+      breaker: { failures: 1_000, openMs: 0 },
+    });
+    open.push(this.vendors);
+    this.spec = this.#specWith(options.spec ?? {});
+    this.deps = {
+      reconciles: store.reconciles,
+      claims: store.claims,
+      vault: this.vault,
+      vendors: this.vendors,
+      clock,
+      ids: { next: () => this.#nextId() },
+      random: () => 0.5,
+    };
+  }
+
+  get world(): Simulator['world'] {
+    return this.simulator.world;
+  }
+
+  #nextId(): string {
+    this.#ids += 1;
+    return `0190-${createHash('sha256').update(this.simulator.controlUrl).digest('hex').slice(0, 8)}-${String(this.#ids).padStart(6, '0')}`;
+  }
+
+  #specWith(change: SpecChange): TenantSpec {
+    const { connectwise, umbrella, ...rest } = change;
+    return tenantSpecSchema.parse({
+      id: 'acme',
+      name: 'Acme',
+      mode: 'repair',
+      every: '15m',
+      ...rest,
+      connectwise: {
+        site: this.simulator.connectwiseUrl,
+        companyId: 'acme',
+        clientId: '0a3e1f64-0000-4000-8000-000000000001',
+        ...connectwise,
+      },
+      umbrella: {
+        console: this.#options.console ?? 'msp',
+        url: this.simulator.umbrellaUrl,
+        ...umbrella,
+      },
+    });
+  }
+
+  /** Stores the tenant with the credentials that it is given. */
+  async apply(): Promise<this> {
+    const { managementKey, integrationKey, umbrellaApiKey, umbrellaKeyAdmin } = this.#secrets;
+    const noKey = this.world
+      .listKeys('acme')
+      .every(({ publicKey }) => publicKey !== integrationKey.publicKey);
+    const known: Record<Purpose, KeyPair> = {
+      management: pair(managementKey.publicKey, managementKey.privateKey),
+      integration: pair(integrationKey.publicKey, integrationKey.privateKey),
+      'umbrella-api': pair(umbrellaApiKey.key, umbrellaApiKey.secret),
+      'umbrella-key-admin': pair(umbrellaKeyAdmin.key, umbrellaKeyAdmin.secret),
+    };
+    const neverMade =
+      noKey && this.world.viewCompany('acme').members.every((m) => m.identifier !== 'umbrella-a');
+    const given =
+      this.#options.given ??
+      (Object.keys(known) as Purpose[]).filter((purpose) => purpose !== 'integration' || !neverMade);
+    const credentials = await Promise.all(
+      given.map((purpose) =>
+        this.#sealed(
+          purpose,
+          known[purpose],
+          'active',
+          purpose === 'integration' ? 'umbrella-a' : null,
+          null,
+        ),
+      ),
+    );
+    const applied = await store.desk.apply([
+      { id: 'acme', expected: null, spec: this.spec, credentials, events: [], cause: 'apply' },
+    ]);
+    if (!applied.ok) throw new Error(applied.refusal.because);
+    return this;
+  }
+
+  async #sealed(
+    purpose: Purpose,
+    given: KeyPair,
+    state: NewCredential['state'],
+    member: string | null,
+    handoffId: string | null,
+  ): Promise<NewCredential> {
+    const id = this.#nextId();
+    const origin = originFor(this.spec, purpose);
+    const bound = { tenantId: 'acme', credentialId: id, purpose, origin };
+    return {
+      id,
+      purpose,
+      state,
+      fingerprint: this.vault.fingerprint(given),
+      member,
+      origin,
+      sealed: await this.vault.seal(given, bound),
+      handoffId,
+    };
+  }
+
+  /** Another spec of the same tenant. */
+  async change(change: SpecChange): Promise<void> {
+    const { tenant } = await this.record();
+    this.spec = this.#specWith({ ...this.#options.spec, ...change });
+    const applied = await store.desk.apply([
+      {
+        id: 'acme',
+        expected: tenant.generation,
+        spec: this.spec,
+        credentials: [],
+        events: [],
+        cause: 'apply',
+      },
+    ]);
+    if (!applied.ok) throw new Error(applied.refusal.because);
+  }
+
+  /** Gives a pair to a hand-off, or outright as a candidate. */
+  async submit(given: SimulatedPair, to: { handoffId?: string; member?: string } = {}): Promise<void> {
+    const { publicKey, privateKey } = given;
+    const member = to.member ?? 'umbrella-a';
+    const candidate = await this.#sealed(
+      'integration',
+      pair(publicKey, privateKey),
+      'candidate',
+      member,
+      to.handoffId ?? null,
+    );
+    if (to.handoffId === undefined) {
+      await store.desk.addCredential('acme', candidate, { events: [], cause: 'credential' });
+      return;
+    }
+    const submission = { by: 'ann', attested: false, candidate, events: [], cause: 'submit' };
+    const done = await store.desk.submitHandoff(to.handoffId, submission);
+    if (!done.ok) throw new Error(done.refusal.because);
+  }
+
+  /** Says that the work was done. */
+  async tick(handoffId: string, attested = false): Promise<void> {
+    const submission = { by: 'ann', attested, candidate: null, events: [], cause: 'submit' };
+    const done = await store.desk.submitHandoff(handoffId, submission);
+    if (!done.ok) throw new Error(done.refusal.because);
+  }
+
+  /** One reconcile, now, whatever the schedule says. */
+  async reconcile(limits: { callsMs?: number } = {}): Promise<ReconcileEnd> {
+    await store.desk.trigger('acme', 'test');
+    const [claimed] = await store.claims.take('test', 1, 30_000);
+    if (!claimed) throw new Error('acme was not due');
+    return reconcile(
+      this.deps,
+      claimed,
+      { ...LOOP_DEFAULTS, repairsPerHour: this.#options.repairsPerHour ?? 60, ...limits },
+      new AbortController().signal,
+    );
+  }
+
+  /** The tenant's period passes, then one reconcile. */
+  async later(ms = 15 * 60_000): Promise<ReconcileEnd> {
+    this.clock.advance(ms);
+    return this.reconcile();
+  }
+
+  async record(): Promise<TenantRecord> {
+    const record = await store.desk.tenant('acme');
+    if (!record) throw new Error('there is no tenant acme');
+    return record;
+  }
+
+  async snapshot(): Promise<Snapshot> {
+    const snapshot = await store.reconciles.snapshot('acme');
+    if (!snapshot) throw new Error('there is no tenant acme');
+    return snapshot;
+  }
+
+  async condition(type: ConditionType): Promise<Pick<Condition, 'status' | 'reason' | 'message'>> {
+    const { status } = await this.record();
+    const found = status?.conditions.find((condition) => condition.type === type);
+    if (!found) throw new Error(`there is no condition ${type}`);
+    return found;
+  }
+
+  /** `False LevelsMissing` */
+  async verdict(type: ConditionType): Promise<string> {
+    const { status, reason } = await this.condition(type);
+    return `${status} ${reason}`;
+  }
+
+  /** The live hand-off of that kind. */
+  async handoff(kind: HandoffKind): Promise<Handoff> {
+    const found = (await this.liveHandoffs()).find((handoff) => handoff.kind === kind);
+    if (!found) throw new Error(`no ${kind} is live`);
+    return found;
+  }
+
+  async liveHandoffs(): Promise<Handoff[]> {
+    return store.desk.handoffs({ tenant: 'acme', live: true });
+  }
+
+  async allHandoffs(): Promise<Handoff[]> {
+    return store.desk.handoffs({ tenant: 'acme', live: false });
+  }
+
+  async events(): Promise<string[]> {
+    const { items } = await store.desk.events('acme', { before: null, limit: 200 });
+    return items.map(({ type, message }) => `${type}: ${message}`);
+  }
+
+  async fingerprints(state: string): Promise<string[]> {
+    const { credentials } = await this.record();
+    return credentials
+      .filter((held) => held.purpose === 'integration' && held.state === state)
+      .map(({ fingerprint }) => fingerprint);
+  }
+
+  /** Writes that reached the vendors, as `POST /system/apiMembers`. */
+  writes(): string[] {
+    return this.writeCalls().map(({ method, operation, path }) => `${method} ${operation ?? path}`);
+  }
+
+  writeCalls(): JournalEntry[] {
+    return this.world.journal.query({ writes: true });
+  }
+
+  get store(): { reconciles: Reconciles; pool: Store['pool']; desk: Store['desk']; claims: Store['claims'] } {
+    return store;
+  }
+}
+
+export function pair(publicHalf: string, privateHalf: string): KeyPair {
+  return { publicHalf, privateHalf: new Secret(privateHalf) };
+}
