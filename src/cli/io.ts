@@ -1,6 +1,9 @@
 import type { Readable } from 'node:stream';
 import { userInfo } from 'node:os';
 import type { TenantInput } from '../domain/tenant.ts';
+import type { Examination } from '../reconciler/commands.ts';
+
+export type { Examination };
 
 /** How a command ends; scripts may rely on these (README.md). */
 export const EXIT = {
@@ -24,12 +27,6 @@ export interface Output {
 }
 
 export type Input = Readable & { isTTY?: boolean; setRawMode?(raw: boolean): unknown };
-
-/** What `doctor` found: verdicts, then what the vendors really answered, secrets removed (domain.md §6). */
-export interface Examination {
-  checks: { name: string; verdict: 'ok' | 'warning' | 'failed' | 'unknown'; detail: string }[];
-  samples: { title: string; text: string }[];
-}
 
 export interface SimulateOptions {
   portBase: number;

@@ -134,6 +134,12 @@ export interface Page<T> {
   next: string | null;
 }
 
+/** What `doctor` found: verdicts, then what the vendors really answered, secrets removed (domain.md §6). */
+export interface Examination {
+  checks: { name: string; verdict: 'ok' | 'warning' | 'failed' | 'unknown'; detail: string }[];
+  samples: { title: string; text: string }[];
+}
+
 export interface Commands {
   /** All tenants or none. `dryRun` checks and tells, and changes nothing. */
   apply(tenants: TenantInput[], options: { dryRun: boolean }): Promise<Answer<ApplyChange[]>>;

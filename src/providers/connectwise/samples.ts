@@ -125,7 +125,7 @@ function trimmed(value: unknown, secrets: readonly string[], rows: number): unkn
 /** A field by its own name; an answer or a value by the question or caption beside it, and by what it looks like. */
 function isPrivate(row: Record<string, unknown>, field: string): boolean {
   const value = row[field];
-  if (value === null || value === '' || typeof value === 'boolean' || typeof value === 'object') return false;
+  if ((typeof value !== 'string' && typeof value !== 'number') || value === '') return false;
   if (PRIVATE.test(field)) return true;
   if (field !== 'answer' && field !== 'value') return false;
   const asked = row['question'] ?? row['caption'];
