@@ -115,6 +115,11 @@ export interface Desk {
   tenant(id: string): Promise<TenantRecord | null>;
   /** Those of these tenants that exist, with every credential that they ever had. */
   tenants(ids: string[]): Promise<{ tenant: StoredTenant; credentials: HeldCredential[] }[]>;
+  /** Who speaks for any of these companies (`companyIdentity`) or Umbrella consoles (rulings 26), by id. */
+  holders(identities: {
+    companies: string[];
+    consoles: string[];
+  }): Promise<{ id: string; company: string; console: string | null }[]>;
   /** By id, ascending; `next` is the `after` of the next page. */
   page(page: { after: string | null; limit: number }): Promise<Page<TenantRow>>;
   /** Newest first; `next` is the `before` of the next page. */

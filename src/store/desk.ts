@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, inArray, ne, sql } from 'drizzle-orm';
+import { and, asc, eq, gt, inArray, ne, or, sql } from 'drizzle-orm';
 import { isLive } from '../domain/handoff.ts';
 import { companyIdentity } from '../domain/tenant.ts';
 import type { ApplyRefusal, Desk, HandoffRefusal, TenantWrite } from '../reconciler/ports.ts';
@@ -105,6 +105,13 @@ export const createDesk = (db: Database): Desk => ({
         credentials: (byTenant.get(row.id) ?? []).map(toCredential),
       }));
     }, ONE_SNAPSHOT),
+
+  holders: ({ companies, consoles }) =>
+    db
+      .select({ id: tenants.id, company: tenants.companyIdentity, console: tenants.consoleIdentity })
+      .from(tenants)
+      .where(or(inArray(tenants.companyIdentity, companies), inArray(tenants.consoleIdentity, consoles)))
+      .orderBy(asc(tenants.id)),
 
   async page({ after, limit }) {
     const rows = await db

@@ -1,0 +1,187 @@
+import { ready, type Condition, type Truth } from '../domain/condition.ts';
+import type { HeldCredential } from '../domain/credential.ts';
+import { formatSpan, toMs } from '../domain/duration.ts';
+import { expectedWrites, matchCustomers, type MatchedCustomer } from '../domain/evidence.ts';
+import { noFacts, type Facts } from '../domain/observation.ts';
+import { originFor, periodMs, slotOf, subjectOf, type TenantSpec } from '../domain/tenant.ts';
+import type { CustomerView, KeyView, PlanView, StatusView, TenantSummary, TenantView } from './commands.ts';
+import type { StoredStatus, StoredTenant, TenantRecord, TenantRow } from './ports.ts';
+
+/** Turns what is stored into what is shown. Pure: the same rows at the same time show the same. */
+
+export function tenantView({
+  tenant,
+  credentials,
+}: {
+  tenant: StoredTenant;
+  credentials: HeldCredential[];
+}): TenantView {
+  const { id, generation, createdAt, updatedAt, deleting, spec } = tenant;
+  return {
+    id,
+    generation,
+    createdAt,
+    updatedAt,
+    deleting,
+    spec,
+    credentials: credentials.map((held) => keyView(spec, held)),
+  };
+}
+
+function keyView(spec: TenantSpec, held: HeldCredential): KeyView {
+  const { purpose, member, fingerprint, createdAt, lastProvedAt, origin } = held;
+  const usable = origin === originFor(spec, purpose);
+  const mayServe = held.state === 'active' || held.state === 'candidate';
+  const rotates = purpose === 'integration' && held.state === 'active' && usable;
+  return {
+    purpose,
+    slot: member === null ? null : slotOf(spec, member),
+    member,
+    fingerprint,
+    // Kept, and not used: it was given for another address than the spec's (rulings 11).
+    state: mayServe && !usable ? 'bound-elsewhere' : held.state,
+    createdAt,
+    lastProvedAt,
+    rotateBy: rotates ? new Date(Date.parse(createdAt) + toMs(spec.rotation.maxAge)).toISOString() : null,
+  };
+}
+
+/** What is in use or waits, and pairs that died since the one in use came; the rest is history. */
+function currentKeys(spec: TenantSpec, credentials: HeldCredential[]): KeyView[] {
+  const inUse = (held: HeldCredential) =>
+    credentials.find(({ purpose, state }) => purpose === held.purpose && state === 'active');
+  return credentials
+    .filter(
+      (held) =>
+        held.state !== 'superseded' &&
+        (held.state !== 'dead' || held.createdAt > (inUse(held)?.createdAt ?? '')),
+    )
+    .map((held) => keyView(spec, held));
+}
+
+/** The shortest horizon of any condition: what was seen longer ago proves nothing any more (rulings 2). */
+const HOLDS = { periods: 4, atLeastMs: toMs('5m') };
+
+type Observed = { conditions: Condition[]; observedAt: string } | null;
+
+/** Whether the tenant is ready now, and what stands in the way: of this spec, and seen lately. */
+function readiness(
+  { spec, generation }: StoredTenant,
+  observed: Observed,
+  now: Date,
+): { ready: Truth; waitsFor: string | null } {
+  const unseen = (waitsFor: string) => ({ ready: 'Unknown' as const, waitsFor });
+  if (!observed) return unseen('its first reconcile');
+  const { conditions, observedAt } = observed;
+  if (conditions.some(({ observedGeneration }) => observedGeneration < generation)) {
+    return unseen(`a reconcile of generation ${generation}`);
+  }
+  const at = new Date(observedAt);
+  const age = now.getTime() - at.getTime();
+  if (age > Math.max(HOLDS.periods * periodMs(spec.every, at), HOLDS.atLeastMs)) {
+    return unseen(`a reconcile: the last one was ${formatSpan(age)} ago`);
+  }
+  const truth = ready(conditions);
+  return { ready: truth, waitsFor: truth === 'True' ? null : hindrance(conditions) };
+}
+
+/** The first condition that is False, else the first Unknown that the spec needs (rulings 6), in its own words. */
+function hindrance(conditions: Condition[]): string | null {
+  const summed = conditions.filter(({ type }) => type !== 'Braked' && type !== 'Paused');
+  const first =
+    summed.find(({ status }) => status === 'False') ??
+    summed.find(({ status, reason }) => status === 'Unknown' && reason !== 'NothingMapped');
+  return first?.message ?? null;
+}
+
+export function summaryView({ tenant, observed }: TenantRow, now: Date): TenantSummary {
+  const { id, spec, deleting, nextReconcileAt } = tenant;
+  const { ready, waitsFor } = readiness(tenant, observed, now);
+  return {
+    id,
+    name: spec.name,
+    mode: spec.mode,
+    ready,
+    waitsFor: deleting ? 'its deletion' : waitsFor,
+    observedAt: observed?.observedAt ?? null,
+    nextReconcileAt,
+  };
+}
+
+export function statusView(record: TenantRecord, now: Date): StatusView {
+  const { tenant, status, credentials, handoffs, lastRun } = record;
+  const { id, spec, deleting, generation, triggerSeq, handledSeq, nextReconcileAt } = tenant;
+  return {
+    tenant: id,
+    name: spec.name,
+    mode: spec.mode,
+    paused: spec.paused,
+    deleting,
+    generation,
+    observedGeneration: status?.observedGeneration ?? null,
+    ready: readiness(tenant, status, now).ready,
+    conditions: status?.conditions ?? [],
+    drift: status?.drift ?? [],
+    keys: currentKeys(spec, credentials),
+    evidence: evidenceView(spec, status),
+    rotation: null,
+    handoffs: handoffs.map(({ id, kind, subject, state, deadline, claimedBy, overdueSince }) => ({
+      id,
+      kind,
+      subject,
+      state,
+      deadline,
+      claimedBy,
+      overdueSince,
+    })),
+    lastRun,
+    trigger: { requested: triggerSeq, handled: handledSeq },
+    nextReconcileAt,
+  };
+}
+
+/** What was seen of the company and the console that the spec names; of others it says nothing. */
+function factsOf(spec: TenantSpec, status: StoredStatus | null): Facts {
+  return status && (status.memory.subject ?? subjectOf(spec)) === subjectOf(spec) ? status.facts : noFacts();
+}
+
+function evidenceView(spec: TenantSpec, status: StoredStatus | null): StatusView['evidence'] {
+  const { writes, customers } = factsOf(spec, status);
+  const seen = writes?.value && expectedWrites(spec, writes.value);
+  return {
+    lastUmbrellaWriteAt: seen?.[0]?.at ?? null,
+    by: seen?.[0]?.by ?? null,
+    customers: customers?.value?.length ?? null,
+    configurations: seen?.length ?? null,
+  };
+}
+
+export function planView({ tenant, status }: Pick<TenantRecord, 'tenant' | 'status'>): PlanView {
+  return {
+    tenant: tenant.id,
+    mode: tenant.spec.mode,
+    generation: status?.observedGeneration ?? tenant.generation,
+    observedAt: status?.observedAt ?? null,
+    plan: status?.plan ?? { steps: [] },
+  };
+}
+
+export function customerViews({ tenant: { spec }, status }: TenantRecord): CustomerView[] {
+  const { customers, writes } = factsOf(spec, status);
+  return matchCustomers(customers?.value ?? [], writes?.value).map(customerView);
+}
+
+function customerView({ customer, configuration }: MatchedCustomer): CustomerView {
+  return {
+    customerId: customer?.id ?? null,
+    customer: customer?.name ?? configuration?.company?.name ?? configuration?.name ?? '',
+    configuration: configuration && {
+      id: configuration.id,
+      name: configuration.name,
+      company: configuration.company?.identifier ?? null,
+    },
+    matchedBy: customer && configuration ? 'name' : null,
+    lastWriteAt: configuration?.lastUpdated ?? null,
+    lastWriteBy: configuration?.updatedBy ?? null,
+  };
+}

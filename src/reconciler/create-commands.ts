@@ -1,0 +1,134 @@
+import type { TenantInput } from '../domain/tenant.ts';
+import { conflict, done, noHandoff, noTenant, refused } from './answers.ts';
+import { applyTenants, type ApplyOptions } from './apply.ts';
+import { customerViews, planView, statusView, summaryView, tenantView } from './command-views.ts';
+import type { Answer, Commands, TenantView } from './commands.ts';
+import type { Clock, Desk, Ids, TenantRecord, Vault } from './ports.ts';
+import { handoffRefusal, replaceCredential, submitHandoff } from './submissions.ts';
+
+export interface CommandDeps {
+  desk: Desk;
+  vault: Vault;
+  clock: Clock;
+  ids: Ids;
+}
+
+/** The use cases over the store and the vault. None of them calls a vendor: a run does, once it is triggered. */
+export function createCommands(deps: CommandDeps): Commands {
+  const { desk, clock } = deps;
+
+  const view = async (id: string): Promise<Answer<TenantView>> => {
+    const [found] = await desk.tenants([id]);
+    return found ? done(tenantView(found)) : noTenant(id);
+  };
+
+  const writeOne = async (tenant: TenantInput, demand: ApplyOptions['demand']) => {
+    const applied = await applyTenants(deps, [tenant], { dryRun: false, at: (_, path) => path, demand });
+    return applied.ok ? view(tenant.id) : applied;
+  };
+
+  const shown = async <T>(id: string, show: (record: TenantRecord) => T): Promise<Answer<T>> => {
+    const record = await desk.tenant(id);
+    return record ? done(show(record)) : noTenant(id);
+  };
+
+  /** History outlives its tenant; only where there is none does it matter whether there is a tenant. */
+  const history = async <T extends { items: unknown[] }>(id: string, page: T): Promise<Answer<T>> =>
+    page.items.length > 0 || (await desk.tenants([id])).length > 0 ? done(page) : noTenant(id);
+
+  return {
+    apply: (tenants, { dryRun }) =>
+      applyTenants(deps, tenants, {
+        dryRun,
+        at: (index, path) => `tenants.${index}.${path}`,
+        demand: () => null,
+      }),
+
+    createTenant: (tenant) =>
+      writeOne(tenant, (known) =>
+        known
+          ? conflict(`There is a tenant ${known.id} already: choose another id, or replace it.`).refusal
+          : null,
+      ),
+
+    replaceTenant: (tenant, ifGeneration) =>
+      writeOne(tenant, (known) => {
+        if (!known) return noTenant(tenant.id).refusal;
+        if (ifGeneration !== null && known.generation !== ifGeneration) {
+          return { kind: 'stale', generation: known.generation };
+        }
+        return known.deleting ? conflict(`${known.id} is being deleted.`).refusal : null;
+      }),
+
+    deleteTenant: (id, ifGeneration) => deleteTenant(desk, id, ifGeneration),
+
+    tenant: view,
+
+    async tenants(page) {
+      const { items, next } = await desk.page(page);
+      return { items: items.map((row) => summaryView(row, clock.now())), next };
+    },
+
+    status: (id) => shown(id, (record) => statusView(record, clock.now())),
+    plan: (id) => shown(id, planView),
+    customers: (id) => shown(id, customerViews),
+
+    async reconcile(id, reason) {
+      const trigger = await desk.trigger(id, reason === 'manual' ? reason : `manual: ${reason}`);
+      return trigger === null ? noTenant(id) : done({ trigger });
+    },
+
+    events: async (id, page) => history(id, await desk.events(id, page)),
+    runs: async (id, page) => history(id, await desk.runs(id, page)),
+
+    handoffs: (filter) => desk.handoffs(filter),
+
+    async handoff(id) {
+      const handoff = await desk.handoff(id);
+      return handoff ? done(handoff) : noHandoff(id);
+    },
+
+    async claimHandoff(id, by) {
+      const claimed = await desk.claimHandoff(id, by);
+      return claimed.ok ? done(claimed.handoff) : handoffRefusal(id, claimed.refusal);
+    },
+
+    async releaseHandoff(id, by) {
+      const released = await desk.releaseHandoff(id, by);
+      return released.ok ? done(released.handoff) : handoffRefusal(id, released.refusal);
+    },
+
+    submitHandoff: (id, submission) => submitHandoff(deps, id, submission),
+    replaceCredential: (id, purpose, pair, member) => replaceCredential(deps, id, purpose, pair, member),
+  };
+}
+
+/** A deletion that could never end is not begun: members are switched off by a write (design.md §7). */
+async function deleteTenant(
+  desk: Desk,
+  id: string,
+  ifGeneration: number | null,
+): ReturnType<Commands['deleteTenant']> {
+  const record = await desk.tenant(id);
+  if (!record) return noTenant(id);
+  const { spec, generation, deleting } = record.tenant;
+  if (ifGeneration !== null && ifGeneration !== generation) return refused({ kind: 'stale', generation });
+  if (spec.onDelete === 'deactivate-members' && (spec.mode !== 'repair' || spec.paused)) {
+    const because = spec.paused ? 'it is paused' : `mode ${spec.mode} writes nothing`;
+    return conflict(
+      `${id} is to have its members switched off when it goes (onDelete: deactivate-members), and ${because}. ` +
+        `Say ${spec.paused ? 'paused: false' : 'mode: repair'}, or onDelete: orphan, then delete it.`,
+    );
+  }
+  const event = {
+    type: 'DeletionRequested',
+    message: `To be deleted, and its members left ${spec.onDelete === 'orphan' ? 'as they are' : 'switched off'}.`,
+  };
+  const requested = await desk.requestDelete(id, generation, deleting ? [] : [event], 'deletion');
+  if (requested.ok) return done({ trigger: requested.trigger });
+  if (requested.because === 'not-found') return noTenant(id);
+  // Who named no generation means the tenant as it is: it is judged again as it is now.
+  return ifGeneration === null
+    ? deleteTenant(desk, id, null)
+    : refused({ kind: 'stale', generation: requested.generation });
+}
