@@ -38,6 +38,15 @@ export const MANAGEMENT_RIGHTS: Readonly<Record<string, readonly Right[]>> = {
   'Companies/Company Maintenance': ['inquire'],
 };
 
+/**
+ * The scopes that Parasol's two Umbrella keys need (rulings 28), by the names of the published contract: one
+ * lists customers; the other sees, makes and deletes API keys, and refreshes none (rulings 22).
+ */
+export const UMBRELLA_SCOPES: Readonly<Record<'umbrella-api' | 'umbrella-key-admin', readonly string[]>> = {
+  'umbrella-api': ['admin.customers:read'],
+  'umbrella-key-admin': ['admin.apikeys:read', 'admin.apikeys:create', 'admin.apikeys:delete'],
+};
+
 /** More configurations than this are not read in one look; coverage then says that it is incomplete. */
 const MAX_CONFIGURATIONS = 5_000;
 /** How many of the newest configurations are searched for our members' writes before a type is known. */
