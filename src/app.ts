@@ -7,15 +7,21 @@ import type { Logger } from 'pino';
 import { v7 as uuidV7 } from 'uuid';
 import { buildApi, type Readiness } from './api/index.ts';
 import type { Config } from './config.ts';
+import type { HeldCredential } from './domain/credential.ts';
+import { originFor, type Purpose, type TenantInput } from './domain/tenant.ts';
 import { createVendors } from './providers/index.ts';
 import { startCalendar } from './reconciler/calendar.ts';
-import type { Commands } from './reconciler/commands.ts';
+import type { Commands, Examination } from './reconciler/commands.ts';
 import { createCommands } from './reconciler/create-commands.ts';
+import { examine, type ExamineRequest } from './reconciler/doctor.ts';
+import { takeApart } from './reconciler/given-keys.ts';
 import { createLoop, LOOP_DEFAULTS, type LoopOptions } from './reconciler/loop.ts';
 import { createMetrics } from './reconciler/metrics.ts';
+import type { HeldKey } from './reconciler/observe.ts';
 import type { Clock, Ids, Vault } from './reconciler/ports.ts';
+import { opened } from './reconciler/reconcile.ts';
 import { createStore, migrate, pendingMigrations, startEmbedded, type Store } from './store/index.ts';
-import { bootstrapToken, checkVault, createVault, loadKek } from './vault/index.ts';
+import { bootstrapToken, checkVault, createVault, fingerprintOf, loadKek } from './vault/index.ts';
 
 /**
  * The composition root: the one file that knows every adapter.
@@ -230,6 +236,74 @@ function readiness(store: Store, loop: { alive(): boolean }): Readiness {
       { part: 'migrations', ok: migrated, detail: migrated ? 'at this version' : 'not at this version' },
       { part: 'loop', ok: loop.alive(), detail: loop.alive() ? 'asks for work' : 'has not asked for work' },
     ];
+  };
+}
+
+/**
+ * Examines one tenant with real keys, and writes nothing: as a file has it (`input`), or as the database holds
+ * it. Null: there is no such tenant.
+ */
+export async function examineTenant(
+  config: Config,
+  log: Logger,
+  { tenant, input }: { tenant: string; input: TenantInput | null },
+): Promise<Examination | null> {
+  const vendors = createVendors({ clock });
+  try {
+    if (input) return await examine({ vendors, clock }, requestOf(input));
+    const base = await openBase(config, log);
+    try {
+      const found = await opened({ reconciles: base.store.reconciles, vault: base.vault }, tenant);
+      if (!found) return null;
+      const { snapshot, keys } = found;
+      const { status } = snapshot;
+      return await examine(
+        { vendors, clock },
+        {
+          spec: snapshot.tenant.spec,
+          keys,
+          credentials: snapshot.credentials,
+          ...(status ? { known: { facts: status.facts, memory: status.memory } } : {}),
+        },
+      );
+    } finally {
+      await base.close();
+    }
+  } finally {
+    await vendors.close();
+  }
+}
+
+/** A tenant of a file: its pairs are called with as they are, and kept nowhere. */
+function requestOf(input: TenantInput): ExamineRequest {
+  const { spec, pairs } = takeApart(input);
+  const at = clock.now().toISOString();
+  const credentials = pairs.map(({ purpose, pair, member }): HeldCredential => ({
+    id: purpose,
+    purpose,
+    state: 'active',
+    fingerprint: fingerprintOf(pair),
+    member,
+    origin: originFor(spec, purpose),
+    createdAt: at,
+    lastProvedAt: null,
+    handoffId: null,
+  }));
+  const key = (purpose: Purpose): HeldKey | null => {
+    const given = pairs.find((one) => one.purpose === purpose);
+    if (!given) return null;
+    return { credentialId: purpose, fingerprint: fingerprintOf(given.pair), pair: given.pair };
+  };
+  return {
+    spec,
+    credentials,
+    keys: {
+      management: key('management'),
+      integration: key('integration'),
+      umbrellaApi: key('umbrella-api'),
+      umbrellaKeyAdmin: key('umbrella-key-admin'),
+      candidates: [],
+    },
   };
 }
 

@@ -135,11 +135,6 @@ export function readConfig(
   return problems.length === 0 ? { ok: true, config } : { ok: false, problems };
 }
 
-/** One line a problem, for the person who starts the service. */
-export function describeProblems(problems: ConfigProblem[]): string {
-  return problems.map((it) => `${it.variable}: read ${it.read}; expected ${it.expected}`).join('\n');
-}
-
 type Found = { variable: string; text: string } | { problem: ConfigProblem } | null;
 
 /**

@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import closeWithGrace from 'close-with-grace';
 import { pino, type Logger } from 'pino';
-import { clock, migrateOnly, openBase, startService, StartRefused } from './app.ts';
+import { examineTenant, migrateOnly, startService } from './app.ts';
 import { runDemo } from './cli/demo.ts';
-import { EXIT, processIo, type CliIo, type Wiring } from './cli/io.ts';
-import { runProgram } from './cli/program.ts';
-import { describeProblems, readConfig, type Config } from './config.ts';
+import { processIo, type CliIo, type Wiring } from './cli/io.ts';
+import { Refused, runProgram } from './cli/program.ts';
+import { readConfig, type Config } from './config.ts';
 import { demoCompanies, scenarioSecrets, TROUBLES } from './simulator/index.ts';
 import { runSimulator } from './simulator/main.ts';
 import { startEmbedded } from './store/index.ts';
@@ -27,8 +27,9 @@ const wiring: Wiring = {
     });
   },
   async doctor(request) {
-    const { examineTenant } = await import('./doctor.ts');
-    return examineTenant(request, configOrThrow(), openBase, clock);
+    const found = await withConfig((config, log) => examineTenant(config, log, request));
+    if (!found) throw new Refused(`There is no tenant ${request.tenant}.`);
+    return found;
   },
   simulate: async ({ scenario, ...options }) =>
     runSimulator({ ...options, scenario: scenario as (typeof TROUBLES)[number] }),
@@ -67,22 +68,19 @@ async function serve(): Promise<void> {
   });
 }
 
-async function withConfig(use: (config: Config, log: Logger) => Promise<void>): Promise<void> {
+/** Everything that is wrong with the environment is told at once. */
+async function withConfig<T>(use: (config: Config, log: Logger) => Promise<T>): Promise<T> {
   const answer = readConfig(process.env, (path) => readFileSync(path, 'utf8'));
   if (!answer.ok) {
-    process.stderr.write(`The configuration cannot be used:\n${describeProblems(answer.problems)}\n`);
-    io.exit(EXIT.refused);
-    return;
+    const problems = answer.problems.map(({ variable, read, expected }) => ({
+      path: variable,
+      message: `read ${read}; expected ${expected}`,
+    }));
+    throw new Refused('The configuration cannot be used.', problems);
   }
   const { config } = answer;
   const log = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
-  try {
-    await use(config, log);
-  } catch (error) {
-    if (!(error instanceof StartRefused)) throw error;
-    process.stderr.write(`${error.message}\n`);
-    io.exit(EXIT.error);
-  }
+  return use(config, log);
 }
 
 /** The variables that `examples/tenants.yaml` refers to. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { describeProblems, readConfig, type Config } from '../src/config.ts';
+import { readConfig, type Config, type ConfigProblem } from '../src/config.ts';
 
 const noFiles = (path: string): string => {
   throw Object.assign(new Error(`no such file ${path}`), { code: 'ENOENT' });
@@ -10,6 +10,11 @@ const files =
   (contents: Record<string, string>) =>
   (path: string): string =>
     contents[path] ?? noFiles(path);
+
+const describeProblems = (problems: ConfigProblem[]): string =>
+  problems
+    .map(({ variable, read, expected }) => `${variable}: read ${read}; expected ${expected}`)
+    .join('\n');
 
 function configOf(env: Record<string, string>, contents: Record<string, string> = {}): Config {
   const answer = readConfig(env, files(contents));

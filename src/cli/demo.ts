@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,6 +48,8 @@ export async function runDemo(options: DemoOptions): Promise<ExitCode> {
     return EXIT.error;
   }
   const data = await mkdtemp(join(tmpdir(), 'parasol-demo-'));
+  // Where root runs it, PostgreSQL has an account of its own that must get to its folder; the files are closed.
+  await chmod(data, 0o711);
   const log = join(data, 'service.log');
   const children: Child[] = [];
   const start = (name: string, parameters: string[], env: NodeJS.ProcessEnv, output: string) => {

@@ -64,7 +64,7 @@ const close = ({ id }: Handoff, evidence: string): End => ({ change: 'close', id
 
 /** Work that somebody has begun is not taken out of their hands before its deadline (rulings 27). */
 function withdraw(ground: PlanningGround, handoff: Handoff, evidence: string): End | null {
-  const begun = handoff.state !== 'open' && Date.parse(handoff.deadline) > ground.now.getTime();
+  const begun = handoff.state === 'claimed' && Date.parse(handoff.deadline) > ground.now.getTime();
   return begun ? null : { change: 'withdraw', id: handoff.id, evidence };
 }
 

@@ -45,15 +45,14 @@ export async function reconcile(
 ): Promise<ReconcileEnd> {
   const { claim } = claimed;
   const started = deps.clock.now();
-  const stored = await deps.reconciles.snapshot(claim.tenantId);
-  if (!stored) return { end: 'gone' };
-  const snapshot = asBound(stored);
+  const found = await opened(deps, claim.tenantId);
+  if (!found) return { end: 'gone' };
+  const { snapshot, keys } = found;
   const context: CallContext = {
     tenantId: claim.tenantId,
     deadline: new Date(started.getTime() + limits.callsMs),
     signal,
   };
-  const keys = await openKeys(deps.vault, snapshot);
   const lookWith = (standing: Standing, memory: Look['memory']) =>
     lookAt(deps, snapshot, keys, context, standing, memory);
 
@@ -84,6 +83,17 @@ export async function reconcile(
 
   const { run, result } = conclude(deps, { claimed, snapshot, context, started, looked, acted, ...last });
   return (await deps.reconciles.record(claim, result)) ? { end: 'recorded', run } : { end: 'lost' };
+}
+
+/** A tenant as it is stored, with what its keys open to; for whoever only looks. */
+export async function opened(
+  { reconciles, vault }: Pick<ReconcileDeps, 'reconciles' | 'vault'>,
+  tenantId: string,
+): Promise<{ snapshot: Snapshot; keys: Keys } | null> {
+  const stored = await reconciles.snapshot(tenantId);
+  if (!stored) return null;
+  const snapshot = asBound(stored);
+  return { snapshot, keys: await openKeys(vault, snapshot) };
 }
 
 /** A pair that was sealed for another origin is not this spec's: it is asked for again (rulings 11). */

@@ -59,6 +59,8 @@ const START_TIMEOUT_S = 60;
 export async function startEmbedded(dataDir: string, settings: Settings = {}): Promise<Embedded> {
   const account = await serverAccount();
   const home = resolve(dataDir);
+  // Folders on the way that are made here must let the server's account pass.
+  await mkdir(dirname(home), { recursive: true, mode: account ? 0o711 : 0o700 });
   await mkdir(home, { recursive: true, mode: 0o700 });
   const server: Server = {
     home,

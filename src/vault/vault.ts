@@ -50,12 +50,12 @@ export function createVault(kek: Kek): Vault {
       return pairOf(plaintext, bound);
     },
 
-    fingerprint,
+    fingerprint: fingerprintOf,
   };
 }
 
 /** The first 16 hex digits of SHA-256 over both halves; NUL between them cannot occur in a key. */
-function fingerprint(pair: KeyPair): string {
+export function fingerprintOf(pair: KeyPair): string {
   return createHash('sha256')
     .update(`${pair.publicHalf}\0${pair.privateHalf.reveal()}`)
     .digest('hex')
