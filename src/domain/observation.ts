@@ -6,10 +6,14 @@ import type { Level } from './tenant.ts';
  * An observation is of one moment; facts are what still stands after it (rulings 2).
  */
 
-/** One read: its value or why there is none, when, and with what it was read (`management key`, …). */
-export type Reading<T> =
-  | { ok: true; value: T; at: string; source: string }
-  | { ok: false; failure: Failure; at: string; source: string };
+/**
+ * One read: its value or why there is none, when, and with what it was read (`management key`, …).
+ * `credentialId` is the pair that it tells something of; null: of none. What one pair was answered says nothing
+ * of the pair that took its place.
+ */
+export type Reading<T> = { at: string; source: string; credentialId: string | null } & (
+  { ok: true; value: T } | { ok: false; failure: Failure }
+);
 
 /** A row of a role's settings or of a key's own security: ConnectWise's module and function, four levels. */
 export interface LevelRow {
@@ -140,8 +144,11 @@ export interface Remembered<T> {
   value?: T;
   /** When the value was seen, ISO 8601. */
   at?: string;
+  /** The observation in which it was seen (`Observation.at`). */
+  observedAt?: string;
   source?: string;
-  failure?: { failure: Failure; at: string };
+  credentialId?: string | null;
+  failure?: { failure: Failure; at: string; credentialId: string | null };
 }
 
 export type Facts = { [Name in FactName]?: Remembered<FactValues[Name]> } & {
@@ -156,32 +163,39 @@ export const noFacts = (): Facts => ({ candidates: {} });
  * were not proved this time are forgotten: the credential is gone.
  */
 export function remember(known: Facts, observation: Observation): Facts {
-  const { at: _, candidates, ...readings } = observation;
+  const { at, candidates, ...readings } = observation;
   const facts = { ...known, candidates: {} } as Facts;
   for (const [name, reading] of Object.entries(readings) as [FactName, Reading<unknown>][]) {
-    Object.assign(facts, { [name]: rememberOne<unknown>(known[name], reading) });
+    Object.assign(facts, { [name]: rememberOne<unknown>(known[name], reading, at) });
   }
   for (const [id, reading] of Object.entries(candidates)) {
-    facts.candidates[id] = rememberOne(known.candidates[id], reading);
+    facts.candidates[id] = rememberOne(known.candidates[id], reading, at);
   }
   return facts;
 }
 
-function rememberOne<T>(known: Remembered<T> | undefined, reading: Reading<T>): Remembered<T> {
-  if (reading.ok) return { value: reading.value, at: reading.at, source: reading.source };
+function rememberOne<T>(
+  known: Remembered<T> | undefined,
+  { at, source, credentialId, ...reading }: Reading<T>,
+  observedAt: string,
+): Remembered<T> {
+  if (reading.ok) return { value: reading.value, at, observedAt, source, credentialId };
   const { failure: earlier, ...kept } = known ?? {};
-  if (earlier && saysNothing(reading.failure) && !saysNothing(earlier.failure)) {
-    return { ...kept, failure: earlier };
-  }
-  return { ...kept, failure: { failure: reading.failure, at: reading.at } };
+  const said =
+    earlier && !saysNothing(earlier.failure) && earlier.credentialId === credentialId ? earlier : null;
+  if (said && saysNothing(reading.failure)) return { ...kept, failure: said };
+  return { ...kept, failure: { failure: reading.failure, at, credentialId } };
 }
 
-/** True where the fact was seen in the observation of that time: only such facts may lead to a write. */
+/**
+ * True where the fact was seen in that very observation: only such facts may lead to a write. Times are not
+ * compared, since what another replica saw may be dated ahead of this one's clock.
+ */
 export function isFresh<T>(
   fact: Remembered<T> | undefined,
   observedAt: string,
 ): fact is Remembered<T> & { value: T; at: string } {
-  return fact?.at !== undefined && fact.at >= observedAt && fact.failure === undefined;
+  return fact?.at !== undefined && fact.observedAt === observedAt && fact.failure === undefined;
 }
 
 /** The facts that were seen in the observation of that time, and nothing of what is older. */

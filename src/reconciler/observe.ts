@@ -91,13 +91,13 @@ export async function observe(
   return { observation, memory: connectwise.memory };
 }
 
-/** Turns an outcome into a reading: its value, when it was seen, and with what. */
+/** Turns an outcome into a reading: its value, when it was seen, with what, and of which pair it tells. */
 function reader(clock: Clock) {
-  return <T>(outcome: Outcome<T>, source: string): Reading<T> => {
-    const at = clock.now().toISOString();
+  return <T>(outcome: Outcome<T>, source: string, key: HeldKey | null): Reading<T> => {
+    const read = { at: clock.now().toISOString(), source, credentialId: key?.credentialId ?? null };
     return outcome.ok
-      ? { ok: true, value: outcome.value, at, source }
-      : { ok: false, failure: outcome.failure, at, source };
+      ? { ok: true, value: outcome.value, ...read }
+      : { ok: false, failure: outcome.failure, ...read };
   };
 }
 
@@ -123,24 +123,26 @@ async function observeConnectWise(
   if (site) readings.site = site;
   let learned = memory;
   if (management && security) {
-    readings.management = reading(judgeManagement(security, siteAnswers), MANAGEMENT);
+    readings.management = reading(judgeManagement(security, siteAnswers), MANAGEMENT, keys.management);
     if (security.ok) {
       const own = security.value.member;
       const [settings, writes] = await Promise.all([
         observeSettings(spec, management, own),
         observeWrites(spec, management, memory),
       ]);
-      readings.members = reading(settings.members, MANAGEMENT);
-      if (settings.roles) readings.roles = reading(settings.roles, MANAGEMENT);
-      if (settings.roleLevels) readings.roleLevels = reading(settings.roleLevels, MANAGEMENT);
-      readings.writes = reading(writes, MANAGEMENT);
+      readings.members = reading(settings.members, MANAGEMENT, keys.management);
+      if (settings.roles) readings.roles = reading(settings.roles, MANAGEMENT, keys.management);
+      if (settings.roleLevels)
+        readings.roleLevels = reading(settings.roleLevels, MANAGEMENT, keys.management);
+      readings.writes = reading(writes, MANAGEMENT, keys.management);
       if (writes.ok) learned = learn(spec, memory, writes.value);
     }
   }
-  if (proofs.integration) readings.integrationKey = reading(await proofs.integration, 'integration key');
+  if (proofs.integration)
+    readings.integrationKey = reading(await proofs.integration, 'integration key', keys.integration);
   for (const [index, key] of keys.candidates.entries()) {
     const proof = await proofs.candidates[index]!;
-    readings.candidates[key.credentialId] = reading(proof, 'candidate key');
+    readings.candidates[key.credentialId] = reading(proof, 'candidate key', key);
   }
   return { readings, memory: learned };
 }
@@ -156,7 +158,7 @@ async function observeSite(
 ): Promise<Reading<SiteFact> | undefined> {
   const reading = reader(clock);
   const earlier = known.site?.value;
-  if (security?.ok && earlier?.state === 'answers') return reading(ok(earlier), MANAGEMENT);
+  if (security?.ok && earlier?.state === 'answers') return reading(ok(earlier), MANAGEMENT, null);
   if (security && !security.ok && security.failure.kind === 'RateLimited') return undefined;
   const info = await connectwise.companyInfo(context);
   const source = 'companyinfo';
@@ -164,12 +166,13 @@ async function observeSite(
     return reading<SiteFact>(
       ok(info.value ? { state: 'answers', ...info.value } : { state: 'company-unknown' }),
       source,
+      null,
     );
   }
   if (info.failure.kind === 'Unavailable' && info.failure.why === 'not-json') {
-    return reading<SiteFact>(ok({ state: 'not-connectwise', detail: info.failure.detail }), source);
+    return reading<SiteFact>(ok({ state: 'not-connectwise', detail: info.failure.detail }), source, null);
   }
-  return reading<SiteFact>(info, source);
+  return reading<SiteFact>(info, source, null);
 }
 
 /** A refusal counts only beside an answer of the site that shows that it was the key (domain.md §4). */
@@ -328,21 +331,23 @@ async function observeUmbrella(
   const api = async () => {
     if (!keys.umbrellaApi) return;
     const access = await accepts(keys.umbrellaApi.pair);
-    readings.umbrellaAccess = reading(access, 'Umbrella key');
+    readings.umbrellaAccess = reading(access, 'Umbrella key', keys.umbrellaApi);
     if (access.ok && access.value.accepted) {
-      readings.customers = reading(await umbrella.customers(keys.umbrellaApi.pair, context), 'Umbrella key');
+      const customers = await umbrella.customers(keys.umbrellaApi.pair, context);
+      readings.customers = reading(customers, 'Umbrella key', keys.umbrellaApi);
     }
   };
   const admin = async () => {
     if (!keys.umbrellaKeyAdmin) return;
     const access = await accepts(keys.umbrellaKeyAdmin.pair);
-    readings.umbrellaKeyAdmin = reading(access, 'KeyAdmin key');
+    readings.umbrellaKeyAdmin = reading(access, 'KeyAdmin key', keys.umbrellaKeyAdmin);
     if (!access.ok || !access.value.accepted) return;
     const listed = await umbrella.apiKeys(keys.umbrellaKeyAdmin.pair, context);
     const inUse = keys.umbrellaApi?.pair.publicHalf;
     readings.umbrellaKey = reading(
       listed.ok ? ok(withoutClientId(listed.value.find(({ clientId }) => clientId === inUse))) : listed,
       'KeyAdmin key',
+      keys.umbrellaApi,
     );
   };
   await Promise.all([api(), admin()]);

@@ -23,6 +23,7 @@ import {
   credentialsOf,
   dead,
   exactRows,
+  failing,
   factsOf,
   factsWith,
   FACT_NAMES,
@@ -375,7 +376,7 @@ describe('drift', () => {
       roleLevels: undefined,
       integrationKey: alive({ levels: rowsWith('Companies/Configurations', 'add', 'None') }),
     });
-    facts.roles = { ...facts.roles, failure: { failure: forbidden, at } };
+    facts.roles = { ...facts.roles, ...failing(forbidden) };
     expect(paths(facts)).toEqual(['missing role.levels.Companies/Configurations.add']);
   });
 

@@ -48,21 +48,33 @@ export function specWith(parts: { connectwise?: Part; umbrella?: Part } & Part =
   });
 }
 
-export const seen = <T>(value: T, when: string = at): Remembered<T> => ({
+export const seen = <T>(value: T, when: string = at, credentialId: string | null = null): Remembered<T> => ({
   value,
   at: when,
+  observedAt: when,
   source: 'management key',
+  credentialId,
 });
 
-export const read = <T>(value: T, when: string = at): Reading<T> => ({
+export const read = <T>(
+  value: T,
+  when: string = at,
+  credentialId: string | null = null,
+): Reading<T> & { ok: true } => ({
   ok: true,
   value,
   at: when,
   source: 'management key',
+  credentialId,
 });
 
-export const unread = (failure: Failure, when: string = at) =>
-  ({ ok: false, failure, at: when, source: 'management key' }) as const;
+export const unread = (failure: Failure, when: string = at, credentialId: string | null = null) =>
+  ({ ok: false, failure, at: when, source: 'management key', credentialId }) as const;
+
+/** What could not be read, and nothing that was known before. */
+export const failing = (failure: Failure, when: string = at, credentialId: string | null = null) => ({
+  failure: { failure, at: when, credentialId },
+});
 
 export const timeout: Failure = { kind: 'Unavailable', why: 'timeout', detail: 'no answer in 10s' };
 export const forbidden: Failure = { kind: 'Forbidden', detail: 'Security' };
@@ -175,6 +187,20 @@ export const healthyValues = (): FactValues => ({
 });
 export const FACT_NAMES = Object.keys(healthyValues()) as FactName[];
 
+/** The pair of `held()` that each fact tells something of; the others tell of none. */
+export const TELLS_OF: Partial<Record<FactName, string>> = {
+  management: 'key-m',
+  members: 'key-m',
+  roles: 'key-m',
+  roleLevels: 'key-m',
+  writes: 'key-m',
+  integrationKey: 'key-1',
+  umbrellaAccess: 'key-u',
+  customers: 'key-u',
+  umbrellaKey: 'key-u',
+  umbrellaKeyAdmin: 'key-k',
+};
+
 /** Facts of a healthy tenant seen at one time, except for the values named; `undefined` takes one away. */
 export function factsWith(
   parts: { [Name in FactName]?: FactValues[Name] | undefined } = {},
@@ -182,7 +208,8 @@ export function factsWith(
 ): Facts {
   const facts: Facts = { candidates: {} };
   for (const [name, value] of Object.entries({ ...healthyValues(), ...parts })) {
-    if (value !== undefined) Object.assign(facts, { [name]: seen(value, when) });
+    if (value !== undefined)
+      Object.assign(facts, { [name]: seen(value, when, TELLS_OF[name as FactName] ?? null) });
   }
   return facts;
 }
@@ -221,8 +248,10 @@ export const groundWith = (parts: Partial<PlanningGround> = {}): PlanningGround 
 /** A reading of every fact, and of every candidate that is known, that ends alike. */
 export function observationOf(facts: Facts, failures: (name: string) => Failure, when: string): Observation {
   const observation: Observation = { at: when, candidates: {} };
-  for (const name of FACT_NAMES) Object.assign(observation, { [name]: unread(failures(name), when) });
-  for (const id of Object.keys(facts.candidates)) observation.candidates[id] = unread(failures(id), when);
+  for (const name of FACT_NAMES) {
+    Object.assign(observation, { [name]: unread(failures(name), when, TELLS_OF[name] ?? null) });
+  }
+  for (const id of Object.keys(facts.candidates)) observation.candidates[id] = unread(failures(id), when, id);
   return observation;
 }
 
@@ -342,7 +371,10 @@ export const values: { [Name in FactName]: fc.Arbitrary<FactValues[Name]> } = {
 };
 
 /** A value seen some time ago, or a failure, or a value and a failure since. */
-export const remembered = <T>(value: fc.Arbitrary<T>, ages: fc.Arbitrary<number> = age) =>
+export const remembered = <T>(
+  value: fc.Arbitrary<T>,
+  { ages = age, tellsOf = null }: { ages?: fc.Arbitrary<number>; tellsOf?: string | null } = {},
+) =>
   fc
     .record({
       value: fc.option(value, { nil: undefined, freq: 6 }),
@@ -350,23 +382,25 @@ export const remembered = <T>(value: fc.Arbitrary<T>, ages: fc.Arbitrary<number>
       failure: fc.option(fc.oneof(weather, refusal), { nil: undefined, freq: 1 }),
     })
     .map(({ value, age, failure }): Remembered<T> => ({
-      ...(value === undefined ? {} : seen(value, ago(age))),
-      ...(failure === undefined ? {} : { failure: { failure, at: at } }),
+      ...(value === undefined ? {} : seen(value, ago(age), tellsOf)),
+      ...(failure === undefined ? {} : failing(failure, at, tellsOf)),
     }));
 
 /** Whatever could be known of a tenant. */
 export const factsOf = (ages: fc.Arbitrary<number> = age): fc.Arbitrary<Facts> =>
   fc
     .record(
-      Object.fromEntries(FACT_NAMES.map((name) => [name, remembered<unknown>(values[name], ages)])) as Record<
-        string,
-        fc.Arbitrary<unknown>
-      >,
+      Object.fromEntries(
+        FACT_NAMES.map((name) => [
+          name,
+          remembered<unknown>(values[name], { ages, tellsOf: TELLS_OF[name] ?? null }),
+        ]),
+      ) as Record<string, fc.Arbitrary<unknown>>,
       { requiredKeys: [] },
     )
     .chain((known) =>
       fc
-        .option(remembered(proofOf(fc.constant('key-2')), ages), { nil: undefined })
+        .option(remembered(proofOf(fc.constant('key-2')), { ages, tellsOf: 'key-2' }), { nil: undefined })
         .map((proof) => ({ ...known, candidates: proof ? { 'key-2': proof } : {} })),
     );
 

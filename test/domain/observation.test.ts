@@ -9,6 +9,7 @@ import {
   FACT_NAMES,
   factsOf,
   factsWith,
+  failing,
   forbidden,
   HOUR,
   healthyValues,
@@ -30,7 +31,7 @@ describe('what is remembered of an observation', () => {
       candidates: {},
       roles: {
         ...seen({ items: [], controlSeen: false }, ago(DAY)),
-        failure: { failure: timeout, at: ago(HOUR) },
+        ...failing(timeout, ago(HOUR)),
       },
     };
     expect(remember(known, observation({ roles: read(roles) })).roles).toEqual(seen(roles));
@@ -40,14 +41,12 @@ describe('what is remembered of an observation', () => {
     const known: Facts = { candidates: {}, roles: seen(roles, ago(HOUR)) };
     expect(remember(known, observation({ roles: unread(timeout) })).roles).toEqual({
       ...seen(roles, ago(HOUR)),
-      failure: { failure: timeout, at },
+      ...failing(timeout),
     });
   });
 
   it('what was never seen has a failure and no value', () => {
-    expect(remember(noFacts(), observation({ roles: unread(timeout) })).roles).toEqual({
-      failure: { failure: timeout, at },
-    });
+    expect(remember(noFacts(), observation({ roles: unread(timeout) })).roles).toEqual(failing(timeout));
   });
 
   it('what was not asked for is untouched', () => {
@@ -60,7 +59,7 @@ describe('what is remembered of an observation', () => {
   it('a candidate that was not proved this time is forgotten, one that could not be is not', () => {
     const known: Facts = { candidates: { gone: seen(alive()), kept: seen(alive(), ago(HOUR)) } };
     expect(remember(known, observation({ candidates: { kept: unread(timeout) } })).candidates).toEqual({
-      kept: { ...seen(alive(), ago(HOUR)), failure: { failure: timeout, at } },
+      kept: { ...seen(alive(), ago(HOUR)), ...failing(timeout) },
     });
   });
 
@@ -83,9 +82,16 @@ describe('what is remembered of an observation', () => {
   });
 
   it('weather does not unsay an answer that said something: a right that lacked still lacks', () => {
-    const known: Facts = { candidates: {}, roles: { failure: { failure: forbidden, at: ago(HOUR) } } };
+    const known: Facts = { candidates: {}, roles: failing(forbidden, ago(HOUR)) };
     expect(remember(known, observation({ roles: unread(timeout) })).roles).toEqual(known.roles);
     expect(remember(known, observation({ roles: read(roles) })).roles).toEqual(seen(roles));
+  });
+
+  it('a refusal of one pair says nothing of the pair that took its place', () => {
+    const known: Facts = { candidates: {}, roles: failing(forbidden, ago(HOUR), 'key-old') };
+    expect(remember(known, observation({ roles: unread(timeout, at, 'key-new') })).roles).toEqual(
+      failing(timeout, at, 'key-new'),
+    );
   });
 
   it('the facts known before are left as they were', () => {
@@ -103,16 +109,23 @@ describe('what is remembered of an observation', () => {
 });
 
 describe('a fresh fact', () => {
-  it('was seen in this observation, or after it began', () => {
-    expect(isFresh(seen(roles, at), at)).toBe(true);
-    expect(isFresh(seen(roles, ago(-MINUTE)), at)).toBe(true);
+  it('was seen in this observation, if only after it began', () => {
+    expect(isFresh(remember(noFacts(), observation({ roles: read(roles, at) })).roles, at)).toBe(true);
+    expect(isFresh(remember(noFacts(), observation({ roles: read(roles, ago(-MINUTE)) })).roles, at)).toBe(
+      true,
+    );
+  });
+
+  it('is not one that was not asked for this time, though another clock dated it ahead', () => {
+    const known = factsWith({}, ago(-MINUTE));
+    expect(isFresh(remember(known, observation()).roles, at)).toBe(false);
   });
 
   it('is not one that was seen before, that was never seen, or that failed since', () => {
     expect(isFresh(seen(roles, ago(1)), at)).toBe(false);
     expect(isFresh(undefined, at)).toBe(false);
-    expect(isFresh({ failure: { failure: timeout, at } }, at)).toBe(false);
-    expect(isFresh({ ...seen(roles), failure: { failure: timeout, at } }, at)).toBe(false);
+    expect(isFresh(failing(timeout), at)).toBe(false);
+    expect(isFresh({ ...seen(roles), ...failing(timeout) }, at)).toBe(false);
   });
 
   it('may be the knowledge that there is nothing', () => {
