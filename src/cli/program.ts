@@ -24,8 +24,8 @@ import {
 /** One thing to mend; the place is there where it stands in a file. */
 type Problem = Pick<FileProblem, 'path' | 'message'> & Partial<FileProblem>;
 
-/** What was typed or given cannot be used. */
-class Refused extends Error {
+/** What was typed or given cannot be used; nothing was changed. */
+export class Refused extends Error {
   readonly problems: readonly Problem[];
   constructor(message: string, problems: readonly Problem[] = []) {
     super(message);
@@ -56,9 +56,15 @@ export function buildProgram(io: CliIo): Command {
     .description('Keeps Cisco Umbrella ↔ ConnectWise PSA integrations healthy.')
     .option('--json', 'the answer as JSON, for machines')
     .addHelpText('after', HELP)
+    .configureHelp({
+      // With `[options]` on each of them there is no room left for words.
+      subcommandTerm: (command) => `${command.name()} ${argumentsOf(command)}`.trimEnd(),
+    })
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(text),
+      // `runProgram` tells it, without what was typed.
+      outputError: () => {},
       getOutHelpWidth: () => 80,
       getErrHelpWidth: () => 80,
       getOutHasColors: () => false,
@@ -74,17 +80,40 @@ export function buildProgram(io: CliIo): Command {
   return program;
 }
 
+const argumentsOf = (command: Command): string =>
+  command.registeredArguments
+    .map((argument) => (argument.required ? `<${argument.name()}>` : `[${argument.name()}]`))
+    .join(' ');
+
 /** Runs one command line (`process.argv.slice(2)`); whatever goes wrong is told, and becomes an exit code. */
 export async function runProgram(args: readonly string[], io: CliIo): Promise<void> {
   const program = buildProgram(io);
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
-    // Commander has told its own errors already; help and version end here too.
-    if (error instanceof CommanderError) io.exit(error.exitCode === 0 ? EXIT.ok : EXIT.refused);
-    else io.exit(new Context(io, program).tell(error));
+    if (!(error instanceof CommanderError)) io.exit(new Context(io, program).tell(error));
+    else if (error.exitCode === 0) io.exit(EXIT.ok);
+    // Nothing was typed, and help was shown.
+    else if (error.code === 'commander.help') io.exit(EXIT.refused);
+    else io.exit(new Context(io, program).tell(mistyped(error)));
   }
 }
+
+/** Commander quotes what was typed, which may be a secret; it is told without values. */
+function mistyped({ message }: CommanderError): Refused {
+  const words = message
+    .replace(/^error: /, '')
+    .replace(/(but got \d+): .*$/s, '$1.')
+    .replace(/(value|argument) '.*' is invalid/s, '$1 is invalid')
+    .replace(/(unknown option '--?[^'=]*)=.*'/s, "$1'")
+    // A short option takes its value without a blank.
+    .replace(/(unknown option '-[^-'])[^']+'/, "$1'");
+  return new Refused(/ for '(submit|credential)'/.test(words) ? `${words} ${NEVER_AN_ARGUMENT}` : words);
+}
+
+const NEVER_AN_ARGUMENT =
+  'A secret is never an argument, which every user of this machine can read: it is asked for, or read from ' +
+  'standard input.';
 
 /** What every command needs: the client, the way of printing, and the flags of the whole program. */
 class Context {
@@ -385,7 +414,7 @@ async function handoffNamed(context: Context, name: string): Promise<Handoff> {
     const [only] = matching;
     if (matching.length > 1)
       throw new Refused(`${matching.length} hand-offs end in ${name}: type more of the id.`);
-    if (only !== undefined) return only;
+    if (only !== undefined && name !== '') return only;
   }
   throw new Refused(`There is no hand-off ${name}.`);
 }

@@ -21,58 +21,68 @@ export class Paper {
   }
 
   /** A paragraph, each line after an indent. */
-  paragraph(text: string, indent = 0, first = ' '.repeat(indent)): string {
-    return wrap(text, this.width - indent)
+  paragraph(text: string, indent = 0, first = ' '.repeat(indent), width = this.width): string {
+    return wrap(text, width - indent)
       .map((line, index) => `${index === 0 ? first : ' '.repeat(indent)}${line}`)
       .join('\n');
   }
 
   /** Columns without frames; the widest give way until all fit. A cell may hold line breaks. */
-  table(head: string[], rows: Cell[][], indent = 0): string {
-    const cells = rows.map((row) =>
-      row.map((cell) => (typeof cell === 'string' ? { text: cell, colour: null } : cell)),
-    );
+  table(head: string[], rows: Row[], indent = 0): string {
+    const room = this.width - indent;
     const widths = fit(
-      head.map((title, column) =>
-        Math.max(
-          widthOf(title),
-          ...cells.flatMap((row) =>
-            (row[column]?.text ?? '').split('\n').map((line) => widthOf(clean(line))),
-          ),
-        ),
-      ),
+      head.map((title, column) => Math.max(widthOf(title), ...rows.map((row) => naturalWidth(row, column)))),
       head.map((title) => Math.max(widthOf(title), NARROWEST)),
-      this.width - indent - GAP * (head.length - 1),
+      room - GAP * (head.length - 1),
     );
     const table = new Table({
       chars: NO_FRAME,
       style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [], compact: true },
-      colWidths: widths.map((width, column) => width + (column === widths.length - 1 ? 0 : GAP)),
+      // The last one takes what is left, for the notes.
+      colWidths: widths.map((width, column) => (column === widths.length - 1 ? room : width + GAP)),
     });
     table.push(head.map((title) => this.paint('dim', title)));
-    for (const row of cells) {
-      table.push(
-        row.map(({ text, colour }, column) =>
-          text
-            .split('\n')
-            .flatMap((line) => wrap(line, widths[column] ?? NARROWEST))
-            .map((line) => (colour === null ? line : this.paint(colour, line)))
-            .join('\n'),
-        ),
-      );
+    for (const row of rows) {
+      if ('note' in row) {
+        table.push([
+          { colSpan: head.length, content: this.paragraph(row.note, NOTE_INDENT, undefined, room) },
+        ]);
+      } else {
+        table.push(row.map((cell, column) => this.#cell(cell, widths[column] ?? NARROWEST)));
+      }
     }
+    const margin = ' '.repeat(indent);
     return table
       .toString()
       .split('\n')
-      .map((line) => line.trimEnd())
+      .map((line) => (margin + line).trimEnd())
+      .join('\n');
+  }
+
+  #cell(cell: Cell, width: number): string {
+    const { text, colour } = typeof cell === 'string' ? { text: cell, colour: null } : cell;
+    return text
+      .split('\n')
+      .flatMap((line) => wrap(line, width))
+      .map((line) => (colour === null ? line : this.paint(colour, line)))
       .join('\n');
   }
 }
 
 export type Cell = string | { text: string; colour: Colour | null };
+/** A row of cells, or a note on the row above, over all columns. */
+export type Row = Cell[] | { note: string };
+
+function naturalWidth(row: Row, column: number): number {
+  if ('note' in row) return 0;
+  const cell = row[column] ?? '';
+  const text = typeof cell === 'string' ? cell : cell.text;
+  return Math.max(...text.split('\n').map((line) => widthOf(clean(line))));
+}
 
 const GAP = 2;
 const NARROWEST = 7;
+const NOTE_INDENT = 2;
 const NO_FRAME = Object.fromEntries(
   (
     'top top-mid top-left top-right bottom bottom-mid bottom-left bottom-right ' +

@@ -6,11 +6,12 @@ import type {
   ApplyChange,
   CustomerView,
   PlanView,
+  RunView,
   StatusView,
   TenantSummary,
 } from '../reconciler/commands.ts';
 import type { Examination } from './io.ts';
-import { clean, type Cell, type Colour, type Paper } from './table.ts';
+import { clean, type Cell, type Colour, type Paper, type Row } from './table.ts';
 
 /** The service's answers as text for people. Pure: what a screen shows follows from the answer and the time. */
 export interface Sheet {
@@ -32,9 +33,13 @@ function ago(at: string | null, now: Date): string {
 
 const span = (at: string, now: Date): string => formatSpan(Math.abs(now.getTime() - Date.parse(at)));
 
+const leftUntil = (at: string, now: Date): string =>
+  Date.parse(at) <= now.getTime() ? 'due now' : span(at, now);
+
 function dueIn(at: string | null, now: Date): string {
   if (at === null) return 'not planned';
-  return Date.parse(at) <= now.getTime() ? 'due now' : `in ${span(at, now)}`;
+  const left = leftUntil(at, now);
+  return left === 'due now' ? left : `in ${left}`;
 }
 
 function deadline(handoff: Pick<Handoff, 'deadline' | 'overdueSince'>, now: Date): Cell {
@@ -47,6 +52,9 @@ function deadline(handoff: Pick<Handoff, 'deadline' | 'overdueSince'>, now: Date
 /** The end of an id, by which people name a hand-off: its beginning is the time, the same for its neighbours. */
 export const shortId = (id: string): string => id.slice(-8);
 
+/** What stands under a row of a table. */
+const note = (text: string | null): Row[] => (text ? [{ note: text }] : []);
+
 const heading = (sheet: Sheet, text: string): string => `\n${sheet.paper.paint('bold', text)}`;
 
 /** `parasol get` */
@@ -55,14 +63,10 @@ export function tenantsText(sheet: Sheet, tenants: readonly TenantSummary[]): st
   const ready = tenants.filter((tenant) => tenant.ready === 'True').length;
   return [
     sheet.paper.table(
-      ['TENANT', 'NAME', 'MODE', 'READY', 'SEEN', 'WAITS FOR'],
-      tenants.map((tenant) => [
-        tenant.id,
-        tenant.name,
-        tenant.mode,
-        truth(tenant.ready),
-        tenant.observedAt === null ? 'never' : span(tenant.observedAt, sheet.now),
-        tenant.waitsFor ?? '',
+      ['TENANT', 'NAME', 'MODE', 'READY', 'SEEN'],
+      tenants.flatMap(({ id, name, mode, ready, observedAt, waitsFor }): Row[] => [
+        [id, name, mode, truth(ready), ago(observedAt, sheet.now)],
+        ...note(waitsFor && `waits: ${waitsFor}`),
       ]),
     ),
     `\n${ready} of ${tenants.length} ready.`,
@@ -89,26 +93,36 @@ function statusHead(sheet: Sheet, status: StatusView): string[] {
     status.deleting ? 'being deleted' : '',
   ].filter(Boolean);
   const run = status.lastRun;
-  const lines = [
-    ['Ready', paper.paint(TRUTH_COLOURS[status.ready], status.ready)],
-    ['Mode', [status.mode, ...flags].join('; ')],
-    [
-      'Spec',
-      `generation ${status.generation}${stale ? `, observed so far: ${status.observedGeneration ?? 'none'}` : ''}`,
-    ],
-    [
-      'Last run',
-      run === null
-        ? 'none yet'
-        : `${run.outcome} ${ago(run.finishedAt, now)} (${run.trigger}), ${run.reads} reads, ${run.writes} writes`,
-    ],
-    ['Next run', dueIn(status.nextReconcileAt, now)],
-  ];
   return [
     paper.paint('bold', paper.paragraph(`${status.tenant}: ${status.name}`)),
-    ...lines.map(([label = '', text = '']) => `  ${label.padEnd(10)}${text}`),
-    ...(run?.summary ? [paper.paragraph(run.summary, 12)] : []),
+    labelled(paper, 'Ready', status.ready, TRUTH_COLOURS[status.ready]),
+    labelled(paper, 'Mode', [status.mode, ...flags].join('; ')),
+    labelled(
+      paper,
+      'Spec',
+      `generation ${status.generation}${stale ? `, observed so far: ${status.observedGeneration ?? 'none'}` : ''}`,
+    ),
+    ...(run === null ? [labelled(paper, 'Last run', 'none yet')] : runLines(sheet, run)),
+    labelled(paper, 'Next run', dueIn(status.nextReconcileAt, now)),
   ];
+}
+
+function runLines({ paper, now }: Sheet, run: RunView): string[] {
+  const counts = `${run.reads} reads, ${run.writes} writes`;
+  return [
+    labelled(paper, 'Last run', `${run.outcome} ${ago(run.finishedAt, now)} (${run.trigger}), ${counts}`),
+    ...(run.summary === '' ? [] : [labelled(paper, '', run.summary)]),
+    ...run.actions.map(({ action, outcome }) => labelled(paper, '', `${action}: ${outcome}`)),
+  ];
+}
+
+const LABEL_WIDTH = 10;
+
+/** `  Mode      repair`; what is longer than a line goes on under itself. */
+function labelled(paper: Paper, label: string, text: string, colour: Colour | null = null): string {
+  const first = `  ${label.padEnd(LABEL_WIDTH)}`;
+  const words = paper.paragraph(text, first.length, '');
+  return first + (colour === null ? words : paper.paint(colour, words));
 }
 
 function conditionsPart(sheet: Sheet, { conditions }: StatusView): string[] {
@@ -117,14 +131,17 @@ function conditionsPart(sheet: Sheet, { conditions }: StatusView): string[] {
     heading(sheet, 'Conditions'),
     sheet.paper.table(
       ['CONDITION', 'STATUS', 'SINCE', 'REASON'],
-      conditions.map(({ type, status, reason, message, lastTransitionTime }) => [
-        type,
-        // The last two are good when they are False.
-        type === 'Braked' || type === 'Paused'
-          ? { text: status, colour: status === 'True' ? 'yellow' : null }
-          : truth(status),
-        span(lastTransitionTime, sheet.now),
-        message === '' ? reason : `${reason}\n${message}`,
+      conditions.flatMap(({ type, status, reason, message, lastTransitionTime }): Row[] => [
+        [
+          type,
+          // The last two are good when they are False.
+          type === 'Braked' || type === 'Paused'
+            ? { text: status, colour: status === 'True' ? 'yellow' : null }
+            : truth(status),
+          span(lastTransitionTime, sheet.now),
+          reason,
+        ],
+        ...note(message),
       ]),
     ),
   ];
@@ -135,14 +152,10 @@ function driftPart(sheet: Sheet, { drift }: StatusView): string[] {
   return [
     heading(sheet, 'Drift'),
     sheet.paper.table(
-      ['PATH', 'KIND', 'DESIRED', 'OBSERVED', 'SINCE', 'ACTION'],
-      drift.map(({ path, kind, desired, observed, since, action }) => [
-        path,
-        kind,
-        desired,
-        observed,
-        span(since, sheet.now),
-        action,
+      ['PATH', 'DESIRED', 'OBSERVED'],
+      drift.flatMap(({ path, kind, desired, observed, since, action }): Row[] => [
+        [path, desired, observed],
+        ...note(`${kind} for ${span(since, sheet.now)}; ${action}`),
       ]),
     ),
   ];
@@ -153,14 +166,14 @@ function keysPart(sheet: Sheet, { keys }: StatusView): string[] {
   return [
     heading(sheet, 'Keys'),
     sheet.paper.table(
-      ['PURPOSE', 'MEMBER', 'FINGERPRINT', 'STATE', 'PROVED', 'ROTATE'],
+      ['PURPOSE', 'MEMBER', 'FINGERPRINT', 'STATE', 'PROVED', 'ROTATE IN'],
       keys.map(({ purpose, slot, member, fingerprint, state, lastProvedAt, rotateBy }) => [
         purpose,
-        member === null ? '' : slot === null ? member : `${member} (slot ${slot})`,
+        member === null ? '' : slot === null ? member : `${member} (${slot})`,
         fingerprint,
         { text: state, colour: state === 'active' ? 'green' : state === 'dead' ? 'red' : null },
-        ago(lastProvedAt, sheet.now),
-        rotateBy === null ? '' : dueIn(rotateBy, sheet.now),
+        lastProvedAt === null ? 'never' : span(lastProvedAt, sheet.now),
+        rotateBy === null ? '' : leftUntil(rotateBy, sheet.now),
       ]),
     ),
   ];
@@ -192,19 +205,22 @@ function handoffsPart(sheet: Sheet, status: StatusView): string[] {
   ];
 }
 
-type HandoffRow = StatusView['handoffs'][number] & Pick<Handoff, 'tenantId'>;
+type HandoffRow = StatusView['handoffs'][number] & Pick<Handoff, 'tenantId'> & { evidence?: string | null };
 
 function handoffRows(sheet: Sheet, handoffs: readonly HandoffRow[]): string[] {
   return [
     sheet.paper.table(
       ['ID', 'TENANT', 'WHAT', 'ABOUT', 'STATE', 'DUE'],
-      handoffs.map((handoff) => [
-        shortId(handoff.id),
-        handoff.tenantId,
-        handoff.kind,
-        handoff.subject,
-        handoff.claimedBy === null ? handoff.state : `${handoff.state} by ${handoff.claimedBy}`,
-        deadline(handoff, sheet.now),
+      handoffs.flatMap((handoff): Row[] => [
+        [
+          shortId(handoff.id),
+          handoff.tenantId,
+          handoff.kind,
+          handoff.subject,
+          handoff.claimedBy === null ? handoff.state : `${handoff.state} by ${handoff.claimedBy}`,
+          deadline(handoff, sheet.now),
+        ],
+        ...note(handoff.evidence ?? null),
       ]),
     ),
     '',
@@ -237,25 +253,28 @@ export function handoffsText(sheet: Sheet, handoffs: readonly Handoff[]): string
 /** `parasol handoffs show ID` */
 export function handoffText(sheet: Sheet, handoff: Handoff): string {
   const { paper, now } = sheet;
-  const told = [
-    `Hand-off ${handoff.id} (${handoff.kind}), tenant ${handoff.tenantId}`,
-    `State: ${handoff.state}, opened ${ago(handoff.openedAt, now)}`,
-    ...(handoff.claimedBy === null || handoff.claimedAt === null
-      ? []
-      : [`Claimed by ${handoff.claimedBy} ${ago(handoff.claimedAt, now)}`]),
-    ...(handoff.submittedBy === null || handoff.submittedAt === null
-      ? []
-      : [
-          `Submitted by ${handoff.submittedBy} ${ago(handoff.submittedAt, now)}` +
-            (handoff.attested ? ': attested, not shown by evidence' : ''),
-        ]),
-    ...(handoff.evidence === null ? [] : [`Evidence: ${handoff.evidence}`]),
-  ];
+  const { claimedBy, claimedAt, submittedBy, submittedAt, evidence } = handoff;
   const due = deadline(handoff, now);
+  const byWhen = (who: string, at: string | null) => (at === null ? who : `${who}, ${ago(at, now)}`);
+  const attested = handoff.attested ? '; attested, which is no evidence' : '';
   return [
     paper.paint('bold', paper.paragraph(handoff.content.title)),
-    ...told.map((line) => paper.paragraph(line, 2)),
-    ...(isLive(handoff) ? [`  Due ${typeof due === 'string' ? due : paper.paint('red', due.text)}`] : []),
+    labelled(paper, 'Hand-off', handoff.id),
+    labelled(paper, 'Kind', handoff.kind),
+    labelled(paper, 'Tenant', handoff.tenantId),
+    labelled(paper, 'State', `${handoff.state}, opened ${ago(handoff.openedAt, now)}`),
+    ...(claimedBy === null ? [] : [labelled(paper, 'Claimed', `by ${byWhen(claimedBy, claimedAt)}`)]),
+    ...(submittedBy === null
+      ? []
+      : [labelled(paper, 'Submitted', `by ${byWhen(submittedBy, submittedAt)}${attested}`)]),
+    ...(evidence === null ? [] : [labelled(paper, 'Evidence', evidence)]),
+    ...(!isLive(handoff)
+      ? []
+      : [
+          typeof due === 'string'
+            ? labelled(paper, 'Due', due)
+            : labelled(paper, 'Due', due.text, due.colour),
+        ]),
     '',
     contentText(paper, handoff.content, 0),
     ...(isLive(handoff) ? ['', `Next: ${paper.paint('cyan', nextCommand(sheet, handoff))}`] : []),
@@ -290,12 +309,7 @@ function cellsTable(paper: Paper, cells: NonNullable<HandoffContent['cells']>, i
     cell.observed,
     { text: cell.desired, colour: 'cyan' as const },
   ]);
-  const margin = ' '.repeat(indent + 4);
-  return paper
-    .table(['FUNCTION', 'RIGHT', 'IS', 'SET TO'], rows, indent + 4)
-    .split('\n')
-    .map((line) => margin + line)
-    .join('\n');
+  return paper.table(['FUNCTION', 'RIGHT', 'IS', 'SET TO'], rows, indent + 4);
 }
 
 const STEP_TITLES = { now: 'Now', later: 'Later', held: 'Held' } as const;
@@ -320,7 +334,9 @@ export function planText(sheet: Sheet, { tenant, mode, generation, observedAt, p
 
 function stepText(paper: Paper, { action, because, removes }: Step): string {
   const lines = [paper.paragraph(describeAction(action), 4, '  - '), paper.paragraph(because, 4)];
-  if (removes.length > 0) lines.push(paper.paragraph(`Removes drift: ${removes.join(', ')}`, 4));
+  // A matrix names each cell that it removes.
+  const told = action.kind === 'open-handoff' && action.content.cells !== undefined;
+  if (removes.length > 0 && !told) lines.push(paper.paragraph(`Removes drift: ${removes.join(', ')}`, 4));
   if (action.kind === 'open-handoff') lines.push(contentText(paper, action.content, 4));
   return lines.join('\n');
 }
@@ -384,12 +400,10 @@ export function applyText(sheet: Sheet, changes: readonly ApplyChange[], dryRun:
   const warnings = changes.flatMap(({ id, warnings }) => warnings.map((warning) => `${id}: ${warning}`));
   return [
     paper.table(
-      ['TENANT', 'CHANGE', 'GENERATION', 'WHAT'],
-      changes.map(({ id, change, generation, paths }) => [
-        id,
-        { text: change, colour: change === 'unchanged' ? 'dim' : 'green' },
-        String(generation),
-        change === 'updated' ? paths.join('\n') : '',
+      ['TENANT', 'CHANGE', 'GENERATION'],
+      changes.flatMap(({ id, change, generation, paths }): Row[] => [
+        [id, { text: change, colour: change === 'unchanged' ? 'dim' : 'green' }, String(generation)],
+        ...(change === 'updated' ? paths.flatMap(note) : []),
       ]),
     ),
     ...warnings.map((warning) => paper.paint('yellow', paper.paragraph(`Note: ${warning}`))),

@@ -122,13 +122,16 @@ describe('a fleet', () => {
   });
 
   it('may be larger than any other body', async () => {
-    const { call } = startApi();
-    const tenants = Array.from({ length: 2_000 }, (_, at) => ({
-      ...tenant(`tenant-${at}`),
-      name: 'x'.repeat(100),
-    }));
-    expect(JSON.stringify({ tenants }).length).toBeGreaterThan(1024 * 1024);
-    expect((await call('POST', '/fleet/apply', { payload: { tenants } })).statusCode).toBe(200);
+    const { call, commands } = startApi();
+    // With every default in it, as the command line sends them.
+    const one = tenantInputSchema.parse(tenant());
+    const tenants = Array.from({ length: 10_000 }, (_, at) => ({ ...one, id: `tenant-${at}` }));
+    const payload = JSON.stringify({ tenants });
+    expect(payload.length).toBeGreaterThan(1024 * 1024);
+    const headers = { 'content-type': 'application/json' };
+    expect((await call('POST', '/fleet/apply', { payload, headers })).statusCode).toBe(200);
+    expect(commands.apply.mock.calls[0]![0]).toHaveLength(10_000);
+    expect((await call('POST', '/tenants', { payload, headers })).statusCode).toBe(413);
   });
 
   it('names the tenant and the field that is wrong', async () => {

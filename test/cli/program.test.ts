@@ -98,7 +98,9 @@ describe('what people read', () => {
     expect(out).toMatch(/\nNow\n {2}- api: create the role Umbrella\n[^]*\nLater\n[^]*\nHeld\n/);
     expect(out.match(/^ {2}- /gm)).toHaveLength(canned.plan.plan.steps.length);
     expect(out).toContain('1. Log in to ConnectWise as an administrator of cedar.');
-    expect(out).toContain('api: change the API member umbrella-a: active, role Umbrella, level Corporate');
+    expect(out.replaceAll(/\s+/g, ' ')).toContain(
+      'api: change the API member umbrella-a: active, role Umbrella, level Corporate',
+    );
     expect(out).toMatch(/Companies\/Configurations +edit +None +All/);
   });
 
