@@ -1,3 +1,6 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { afterEach } from 'vitest';
 import { Secret, type KeyPair } from '../../src/domain/secret.ts';
 import { tenantSpecSchema, type TenantSpec } from '../../src/domain/tenant.ts';
@@ -7,10 +10,61 @@ import type { JournalEntry, ScenarioOptions, Trouble, World } from '../../src/si
 import { start, START } from '../simulator/harness.ts';
 
 const open: Vendors[] = [];
+const serving: Server[] = [];
 
 afterEach(async () => {
   await Promise.all(open.splice(0).map((vendors) => vendors.close()));
+  await Promise.all(
+    serving.splice(0).map(
+      (server) =>
+        new Promise((resolve) => {
+          server.close(resolve);
+          server.closeAllConnections();
+        }),
+    ),
+  );
 });
+
+export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+export interface Scripted {
+  url: string;
+  /** What it was sent, in order: method, path with its query, and the Authorization header. */
+  requests: { method: string; url: string; authorization: string | undefined }[];
+}
+
+/** A server that answers as told, for what the simulator's vendors would never do; it ends with the test. */
+export async function serve(handle: Handler, tls?: { key: string; cert: string }): Promise<Scripted> {
+  const requests: Scripted['requests'] = [];
+  const listener: Handler = (request, response) => {
+    const { method = '', url = '', headers } = request;
+    requests.push({ method, url, authorization: headers.authorization });
+    handle(request, response);
+  };
+  const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
+  serving.push(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  return { url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`, requests };
+}
+
+/** A ConnectWise that knows its codebase and answers everything else as told. */
+export function serveConnectWise(handle: Handler, tls?: { key: string; cert: string }): Promise<Scripted> {
+  return serve((request, response) => {
+    if (request.url?.startsWith('/login/') !== true) return handle(request, response);
+    json(response, { CompanyName: 'Acme', Codebase: 'v2025_1/' });
+  }, tls);
+}
+
+/** Answers with JSON. */
+export function json(
+  response: ServerResponse,
+  body: unknown,
+  { status = 200, headers = {} }: { status?: number; headers?: Record<string, string> } = {},
+): void {
+  response.writeHead(status, { 'content-type': 'application/json', ...headers });
+  response.end(JSON.stringify(body));
+}
 
 /** Time stands still until a test moves it. */
 export class TestClock {

@@ -172,6 +172,61 @@ describe('lists', () => {
   });
 });
 
+describe('what Umbrella tells differently than expected', () => {
+  const answering = async (path: string, body: unknown) => {
+    const at = await bench();
+    at.world.addFault({ when: { path }, effect: { kind: 'status', status: 200, body } });
+    return at;
+  };
+
+  test('fields and scopes that nobody knows are no reason to lose a row', async () => {
+    const key = {
+      id: 'new-kind-of-id',
+      clientId: 'abc',
+      name: null,
+      scopes: ['a.new:scope'],
+      expireAt: '2027-01-31T18:04:26.123+02:00',
+      lastUsedAt: 'never',
+      tier: { of: 'keys' },
+    };
+    const { umbrella, keys, context } = await answering('/admin/v2/apiKeys', {
+      keys: [key],
+      total: null,
+      more: 1,
+    });
+    expect(await umbrella.apiKeys(keys.keyAdmin, context)).toEqual({
+      ok: true,
+      value: [
+        {
+          clientId: 'abc',
+          name: '',
+          scopes: ['a.new:scope'],
+          expiresAt: '2027-01-31T16:04:26.123Z',
+          lastUsedAt: null,
+        },
+      ],
+    });
+    const customer = { customerId: 7, customerName: 'Seven', status: 'A new status', seats: null };
+    const other = await answering('/admin/v2/managed', [customer]);
+    expect(await other.umbrella.customers(other.keys.umbrella, other.context)).toEqual({
+      ok: true,
+      value: [{ id: 7, name: 'Seven' }],
+    });
+  });
+
+  test.each<[string, object]>([
+    ['an expiry that cannot be read, which would look like never', { expireAt: 'soon' }],
+    ['no expiry at all', {}],
+  ])('%s fails the list', async (_, fields) => {
+    const key = { clientId: 'abc', name: 'x', scopes: [], lastUsedAt: '', ...fields };
+    const { umbrella, keys, context } = await answering('/admin/v2/apiKeys', { keys: [key], total: 1 });
+    expect(await umbrella.apiKeys(keys.keyAdmin, context)).toMatchObject({
+      ok: false,
+      failure: { kind: 'Unavailable', why: 'wrong-shape' },
+    });
+  });
+});
+
 const REFUSALS: [string, FaultEffect, object][] = [
   [
     '{message, description}',

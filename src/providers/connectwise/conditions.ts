@@ -1,3 +1,5 @@
+import { encodePart } from '../http/encode.ts';
+
 /**
  * A small builder of ConnectWise's `conditions` (domain.md §4). Whatever comes from outside enters through
  * `quote`, so that no value can end its string and begin an expression.
@@ -45,6 +47,6 @@ export function split<T>(values: readonly T[], fits: (some: readonly T[]) => boo
 export function queryString(parameters: Readonly<Record<string, string | number | undefined>>): string {
   const parts = Object.entries(parameters)
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`);
+    .map(([name, value]) => `${name}=${encodePart(String(value))}`);
   return parts.length === 0 ? '' : `?${parts.join('&')}`;
 }

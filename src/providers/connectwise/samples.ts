@@ -65,7 +65,6 @@ export async function connectWiseSamples(spec: TenantSpec, api: ConnectWiseApi):
   if (typeId === null) return samples;
   const configurations = await api.read('/company/configurations', z.array(z.object({ id: z.int() })), {
     conditions: equals('type/id', typeId),
-    fields: 'id',
     pageSize: 1,
   });
   const title = 'A configuration of that type';

@@ -2,6 +2,7 @@ import { failed, ok, type Outcome } from '../../domain/outcome.ts';
 import type { TenantSpec } from '../../domain/tenant.ts';
 import type { CallContext, CompanyInfo } from '../../reconciler/ports.ts';
 import { named, unusable, type HttpCall, type HttpClient } from '../http/client.ts';
+import { encodePart } from '../http/encode.ts';
 import type { Shared } from '../http/shared.ts';
 import { companyInfoSchema } from './schemas.ts';
 
@@ -74,7 +75,7 @@ export class Site {
     const call: HttpCall = {
       ...this.common,
       method: 'GET',
-      path: `/login/companyinfo/${encodeURIComponent(this.#spec.companyId)}`,
+      path: `/login/companyinfo/${encodePart(this.#spec.companyId)}`,
       headers: { accept: 'application/json' },
       effect: 'read',
       secrets: [],

@@ -1,3 +1,5 @@
+import { encodePart } from './encode.ts';
+
 /** `Failure.detail` holds at most this many characters (src/domain/outcome.ts). */
 const MAX_DETAIL = 300;
 /** Shorter texts are in every sentence: taking them out would garble all and hide nothing. */
@@ -24,11 +26,11 @@ export function redact(text: string, secrets: readonly string[]): string {
 
 /**
  * Takes secrets out of a text in every form that HTTP gives them (as they are, in base64, in a URL or form, in
- * JSON, in HTML), and whatever looks like an Authorization header.
+ * JSON, in HTML; in letters of any case), and whatever looks like an Authorization header.
  */
 export function withoutSecrets(text: string, secrets: readonly string[]): string {
-  let safe = text;
-  for (const form of formsOf(secrets)) safe = safe.replaceAll(form, '[redacted]');
+  const forms = formsOf(secrets).map((form) => form.replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`));
+  const safe = forms.length === 0 ? text : text.replace(new RegExp(forms.join('|'), 'gi'), '[redacted]');
   return safe.replace(/\b(basic|bearer)\s+[\w+/=.~-]{8,}/gi, '$1 [redacted]');
 }
 
@@ -37,20 +39,16 @@ function formsOf(secrets: readonly string[]): string[] {
   const forms = new Set<string>();
   for (const secret of secrets) {
     if (secret.length < SHORTEST_SECRET) continue;
-    const inUrl = encodeURIComponent(secret);
-    for (const form of [
-      secret,
-      // Without its padding: so it is found with and without.
-      Buffer.from(secret).toString('base64').replace(/=+$/, ''),
-      Buffer.from(secret).toString('base64url'),
-      inUrl,
-      inUrl.replace(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()),
-      new URLSearchParams({ '': secret }).toString().slice(1),
-      JSON.stringify(secret).slice(1, -1),
-      secret.replace(/[&<>"']/g, (sign) => HTML[sign] ?? sign),
-    ]) {
-      forms.add(form);
-    }
+    const base64 = Buffer.from(secret).toString('base64');
+    forms.add(secret);
+    // Without its padding: so it is found with and without.
+    forms.add(base64.replace(/=+$/, ''));
+    forms.add(encodePart(base64));
+    forms.add(Buffer.from(secret).toString('base64url'));
+    forms.add(encodePart(secret));
+    forms.add(new URLSearchParams({ '': secret }).toString().slice(1));
+    forms.add(JSON.stringify(secret).slice(1, -1));
+    forms.add(secret.replace(/[&<>"']/g, (sign) => HTML[sign] ?? sign));
   }
   return [...forms].sort((a, b) => b.length - a.length);
 }

@@ -5,7 +5,8 @@ import type { CustomerFact, UmbrellaKeyFact } from '../../domain/observation.ts'
 
 export const tokenSchema = z.object({
   token_type: z.string().regex(/^bearer$/i),
-  access_token: z.string().min(1),
+  /** What can be sent in a header. */
+  access_token: z.string().regex(/^[\x21-\x7e]+$/),
   /** Seconds. */
   expires_in: z.number().positive(),
 });
