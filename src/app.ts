@@ -191,11 +191,12 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
   const name = token.file === null ? 'admin' : `admin of ${hostname()}:${resolve(token.file)}`;
   await store.tokens.put({ id: ids.next(), name, hash: token.hash, expiresAt: null });
 
+  let draining = false;
   const commands: Commands = createCommands({ desk: store.desk, vault, clock, ids });
   const api = buildApi({
     commands,
     authenticate: async (hash) => ((await store.tokens.findByHash(hash)) ? { name: 'admin' } : null),
-    readiness: readiness(store, loop),
+    readiness: readiness(store, loop, () => draining),
     metrics: metrics.registry,
     log,
     version: version(),
@@ -211,6 +212,7 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
     tokenFile: token.file,
     notices: base.notices,
     async stop() {
+      draining = true;
       await calendar.stop();
       // The API answers while runs end, so that probes and people see what happens.
       await loop.drain(config.drainMs);
@@ -221,20 +223,33 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
   };
 }
 
-function readiness(store: Store, loop: { alive(): boolean }): Readiness {
+const PROBE_WITHIN_MS = 3_000;
+
+function readiness(store: Store, loop: { alive(): boolean }, draining: () => boolean): Readiness {
   let migrated = false;
-  return async () => {
-    const health = await store.health();
-    if (health.ok && !migrated) {
+  const databaseAnswers = async (): Promise<boolean> => {
+    const { ok } = await store.health();
+    if (ok && !migrated) {
       migrated = await pendingMigrations(store.pool).then(
         (pending) => pending.length === 0,
         () => false,
       );
     }
+    return ok;
+  };
+  const loopPart = () => {
+    if (draining()) return { ok: false, detail: 'is being drained' };
+    return loop.alive()
+      ? { ok: true, detail: 'asks for work' }
+      : { ok: false, detail: 'has not asked for work' };
+  };
+  return async () => {
+    // A network that swallows everything gives no error, and a probe must be answered all the same.
+    const answers = await Promise.race([databaseAnswers(), sleep(PROBE_WITHIN_MS, false, { ref: false })]);
     return [
-      { part: 'database', ok: health.ok, detail: health.ok ? 'answers' : 'does not answer' },
+      { part: 'database', ok: answers, detail: answers ? 'answers' : 'does not answer' },
       { part: 'migrations', ok: migrated, detail: migrated ? 'at this version' : 'not at this version' },
-      { part: 'loop', ok: loop.alive(), detail: loop.alive() ? 'asks for work' : 'has not asked for work' },
+      { part: 'loop', ...loopPart() },
     ];
   };
 }

@@ -3,23 +3,25 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import closeWithGrace from 'close-with-grace';
 import { pino, type Logger } from 'pino';
-import { examineTenant, migrateOnly, startService } from './app.ts';
 import { runDemo } from './cli/demo.ts';
 import { processIo, type CliIo, type Wiring } from './cli/io.ts';
 import { Refused, runProgram } from './cli/program.ts';
 import { readConfig, type Config } from './config.ts';
 import { demoCompanies, scenarioSecrets, TROUBLES } from './simulator/index.ts';
 import { runSimulator } from './simulator/main.ts';
-import { startEmbedded } from './store/index.ts';
 
 /** Arguments and environment → config → app → signals. */
 
 const ROOT = resolve(import.meta.dirname, '..');
 
+/** Loaded by the commands that need it: the database's libraries take longer than most commands do. */
+const loadApp = () => import('./app.ts');
+
 const wiring: Wiring = {
   serve,
   async migrate() {
     await withConfig(async (config, log) => {
+      const { migrateOnly } = await loadApp();
       const pending = await migrateOnly(config, log);
       const words =
         pending.length === 0 ? 'The database is at this version.' : `Applied ${pending.join(', ')}.`;
@@ -27,7 +29,9 @@ const wiring: Wiring = {
     });
   },
   async doctor(request) {
-    const found = await withConfig((config, log) => examineTenant(config, log, request));
+    const found = await withConfig(async (config, log) =>
+      (await loadApp()).examineTenant(config, log, request),
+    );
     if (!found) throw new Refused(`There is no tenant ${request.tenant}.`);
     return found;
   },
@@ -44,7 +48,10 @@ const wiring: Wiring = {
       now: () => io.now(),
       sleep: (ms) => io.sleep(ms),
       interrupted: () => io.interrupted(),
-      stopDatabase: async (data) => (await startEmbedded(join(data, 'postgres'))).stop(),
+      stopDatabase: async (data) => {
+        const { startEmbedded } = await import('./store/index.ts');
+        await (await startEmbedded(join(data, 'postgres'))).stop();
+      },
     }),
 };
 
@@ -54,6 +61,7 @@ await runProgram(process.argv.slice(2), io);
 /** Runs until a signal; a second one ends at once. */
 async function serve(): Promise<void> {
   await withConfig(async (config, log) => {
+    const { startService } = await loadApp();
     const service = await startService(config, log);
     for (const notice of service.notices) log.warn(notice);
     if (service.tokenFile !== null)
