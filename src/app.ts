@@ -44,7 +44,7 @@ export interface Base {
   vault: Vault;
   /** What a person must be told once. */
   notices: string[];
-  close(): Promise<void>;
+  close: () => Promise<void>;
 }
 
 /** Opens the configured database (or the embedded one), brings it to this version, and checks the key. */
@@ -75,7 +75,7 @@ export async function migrateOnly(config: Config, log: Logger): Promise<string[]
 async function openDatabase(
   config: Config,
   log: Logger,
-): Promise<{ store: Store; embedded: boolean; close(): Promise<void> }> {
+): Promise<{ store: Store; embedded: boolean; close: () => Promise<void> }> {
   const server = config.databaseUrl === null ? await startEmbedded(join(config.data, 'postgres')) : null;
   const url = config.databaseUrl?.reveal() ?? server?.url ?? '';
   const store = createStore(url, {

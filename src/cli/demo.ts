@@ -21,7 +21,7 @@ export interface DemoOptions {
   stdout: Output;
   env: Readonly<Record<string, string | undefined>>;
   now(): Date;
-  sleep(ms: number): Promise<void>;
+  sleep: (ms: number) => Promise<void>;
   /** Settles when the process is asked to end. */
   interrupted(): Promise<void>;
   /** Ends a database server that a killed service left behind in this folder. */
