@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import closeWithGrace from 'close-with-grace';
+import closeWithGrace, { type Options } from 'close-with-grace';
 import { pino, type Logger } from 'pino';
 import { runDemo } from './cli/demo.ts';
 import { processIo, type CliIo, type Wiring } from './cli/io.ts';
@@ -62,17 +62,21 @@ await runProgram(process.argv.slice(2), io);
 async function serve(): Promise<void> {
   await withConfig(async (config, log) => {
     const { startService } = await loadApp();
-    const service = await startService(config, log);
+    const starting = startService(config, log);
+    // From the first moment on: a database server that the start brings up must not outlive a signal.
+    const grace: Options = { delay: config.drainMs + 10_000, logger: false, skip: ['beforeExit'] };
+    closeWithGrace(grace, async ({ signal, err }) => {
+      if (err) log.fatal({ error: err.message, stack: err.stack }, 'a bug: the service ends');
+      else log.info({ signal }, 'draining');
+      const started = await starting.catch(() => null);
+      await started?.stop();
+      log.info('ended');
+    });
+    const service = await starting;
     for (const notice of service.notices) log.warn(notice);
     if (service.tokenFile !== null)
       log.info({ file: service.tokenFile }, 'the administrator’s token is in a file');
     log.info({ url: service.url }, 'listening');
-    closeWithGrace({ delay: config.drainMs + 10_000, logger: false }, async ({ signal, err }) => {
-      if (err) log.fatal({ error: err.message, stack: err.stack }, 'a bug: the service ends');
-      else log.info({ signal }, 'draining');
-      await service.stop();
-      log.info('ended');
-    });
   });
 }
 
