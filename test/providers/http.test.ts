@@ -174,6 +174,17 @@ describe('the cap on an answer’s size', () => {
   });
 });
 
+test('an answer that promises too much is not waited for', async () => {
+  const server = await serveConnectWise((_, response) => {
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': '9000000' });
+    response.write('[');
+  });
+  expect(await readsAt(server.url, { timers: new TestTimers() }).reads.roles('Umbrella', [])).toMatchObject({
+    ok: false,
+    failure: { kind: 'Unavailable', why: 'too-large' },
+  });
+});
+
 describe('a redirect', () => {
   const redirecting = (location: string, status: number): Handler => {
     return (request, response) => {

@@ -115,7 +115,7 @@ describe('what must not be pasted anywhere', () => {
       pair.privateHalf.reveal(),
     ];
     const echo = [
-      { id: 1, [whole]: forms, text: 'x'.repeat(190) + whole, authorization: `Basic ${forms[1]}` },
+      { id: 1, [whole]: forms, text: 'x'.repeat(180) + whole, authorization: `Basic ${forms[1]}` },
     ];
     const effect = (status: number, body: unknown) => ({ kind: 'status', status, body }) as const;
     world.addFault({ when: { operation: '/system/apiMembers' }, effect: effect(403, { message: forms }) });

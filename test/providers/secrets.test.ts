@@ -4,29 +4,33 @@ import { expect, test } from 'vitest';
 import type { Outcome } from '../../src/domain/outcome.ts';
 import { contextOf, json, pairOf, passFor, serve, specFor, TestClock, vendorsFor } from './harness.ts';
 
-/** Everything of a request, in every form in which a server, a proxy or a debugger gives it back. */
+const HTML: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+
+/** A text as servers, proxies and debuggers write it down. */
+function formsOf(text: string): string[] {
+  const base64 = Buffer.from(text).toString('base64');
+  return [
+    text,
+    encodeURIComponent(text),
+    encodeURIComponent(text).toLowerCase(),
+    new URLSearchParams({ '': text }).toString().slice(1),
+    JSON.stringify(text).slice(1, -1),
+    base64,
+    base64.replaceAll('=', ''),
+    encodeURIComponent(base64),
+    Buffer.from(text).toString('base64url'),
+    text.replace(/[&<>"']/g, (sign) => HTML[sign] ?? sign),
+  ];
+}
+const FORMS = formsOf('').length;
+
+/** Everything of a request that is nobody's business, in every form. */
 function echoOf({ url = '', headers }: IncomingMessage): string[] {
   const [, encoded = ''] = (headers.authorization ?? '').split(' ');
   const decoded = Buffer.from(encoded, 'base64').toString();
   const colon = decoded.indexOf(':');
-  const [user, password] = [decoded.slice(0, colon), decoded.slice(colon + 1)];
-  return [decoded, user, password, encoded].flatMap((text) => [
-    text,
-    `"${text}"`,
-    encodeURIComponent(text),
-    encodeURIComponent(text).toLowerCase(),
-    new URLSearchParams({ text }).toString(),
-    JSON.stringify({ text }),
-    Buffer.from(text).toString('base64'),
-    Buffer.from(text).toString('base64').replaceAll('=', ''),
-    Buffer.from(text).toString('base64url'),
-    text.replace(
-      /[&<>"']/g,
-      (sign) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[sign] ?? '&#39;',
-    ),
-    url,
-    headers.authorization ?? '',
-  ]);
+  const halves = [decoded, decoded.slice(0, colon), decoded.slice(colon + 1), encoded];
+  return [...halves.flatMap(formsOf), url, headers.authorization ?? ''];
 }
 
 const WAYS = ['json', 'fields', 'text', 'html', 'header', 'shape'] as const;
@@ -98,7 +102,7 @@ test('no failure tells any form of a key or token, whatever the vendor echoes an
         privateHalf: secret,
         status: fc.constantFrom(...STATUSES),
         way: fc.constantFrom(...WAYS),
-        part: fc.nat(47),
+        part: fc.nat(4 * FORMS + 1),
         call: fc.constantFrom(...calls),
       }),
       async ({ publicHalf, privateHalf, status, way, part, call }) => {
@@ -112,16 +116,8 @@ test('no failure tells any form of a key or token, whatever the vendor echoes an
           told.detail,
           ...('fields' in told ? told.fields.map((field) => Object.values(field)) : []),
         ].flat();
-        const forms = [publicHalf, privateHalf, bearer, `acme+${publicHalf}:${privateHalf}`].flatMap(
-          (half) => [
-            half,
-            encodeURIComponent(half),
-            encodeURIComponent(half).toLowerCase(),
-            JSON.stringify(half).slice(1, -1),
-            Buffer.from(half).toString('base64'),
-            Buffer.from(half).toString('base64url'),
-          ],
-        );
+        const secrets = [publicHalf, privateHalf, bearer, `acme+${publicHalf}:${privateHalf}`];
+        const forms = secrets.flatMap(formsOf);
         for (const text of texts) {
           expect(forms.filter((form) => text.includes(form))).toEqual([]);
           expect(text.length).toBeLessThanOrEqual(300);
