@@ -6,7 +6,7 @@ import { encodePart } from '../http/encode.ts';
  */
 
 /** A string in double quotes; quotes and backslashes inside are escaped. */
-export function quote(text: string): string {
+function quote(text: string): string {
   return `"${text.replace(/["\\]/g, String.raw`\$&`)}"`;
 }
 

@@ -4,7 +4,7 @@ import { expectedMembers, sameIdentifier, type TenantSpec } from '../../domain/t
 import type { WritePass } from '../../reconciler/ports.ts';
 
 /** A write as it would leave. A reference without an id could be any role of that name. */
-export type Leaving =
+type Leaving =
   | { makes: 'role'; name: string }
   | { makes: 'member'; identifier: string; role: Partial<Reference> }
   | { changes: number; identifier: string; role: Partial<Reference> | undefined };

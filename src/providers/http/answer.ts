@@ -33,7 +33,7 @@ export function plainHeaders(
 }
 
 /** The answer has more bytes than are read. */
-export class TooLarge extends Error {
+class TooLarge extends Error {
   override name = 'TooLarge';
 }
 
