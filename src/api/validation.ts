@@ -13,12 +13,12 @@ export function validateWithZod(app: FastifyInstance): void {
 }
 
 const readWith: FastifySchemaCompiler<z.ZodType> =
-  ({ schema }) =>
+  ({ schema, url }) =>
   (data) => {
     const parsed = schema.safeParse(data);
-    return parsed.success
-      ? { value: parsed.data }
-      : { error: Problem.invalid(parsed.error.issues.map(fieldError)) };
+    if (parsed.success) return { value: parsed.data };
+    const isPair = PAIR_BODY.test(url ?? '');
+    return { error: Problem.invalid(parsed.error.issues.map((issue) => fieldError(issue, isPair))) };
   };
 
 const writeWith: FastifySerializerCompiler<z.ZodType> =
@@ -33,12 +33,14 @@ const writeWith: FastifySerializerCompiler<z.ZodType> =
 const pathOf = (path: readonly PropertyKey[]): string => path.map(String).join('.');
 
 const PAIRS = new Set<PropertyKey>(['managementKey', 'integrationKey', 'apiKey', 'keyAdmin']);
+/** Routes whose body is a key pair itself. */
+const PAIR_BODY = /\/credentials\/|\/submit$/;
 
 /** A field and what is wrong with it. Zod's words never quote a value, but they do quote unknown names. */
-function fieldError(issue: z.core.$ZodIssue): { path: string; message: string } {
+function fieldError(issue: z.core.$ZodIssue, isPair: boolean): { path: string; message: string } {
   const path = pathOf(issue.path);
   // Inside a key pair an unknown name may be a secret that slipped to the left of its colon.
-  if (issue.code === 'unrecognized_keys' && issue.path.some((name) => PAIRS.has(name))) {
+  if (issue.code === 'unrecognized_keys' && (isPair || issue.path.some((name) => PAIRS.has(name)))) {
     return { path, message: 'has a name that is not known here' };
   }
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
