@@ -285,7 +285,9 @@ function soonest({ acted, looked, judged }: Ending, regularMs: number, trouble: 
     return state === 'now' && key !== null && !acted.tried.includes(key);
   });
   const waits = [regularMs];
-  if (acted.sent && untried) waits.push(0);
+  // An attempt that this run found settled was still in the way of the next one.
+  const freed = looked.settled.some(({ outcome }) => outcome !== 'unknown');
+  if ((acted.sent || freed) && untried) waits.push(0);
   if ([...looked.unsettled, ...acted.unsettled].length > 0) waits.push(SETTLE_MS);
   if (candidates.some(({ becomes }) => becomes === 'candidate')) waits.push(PROVE_AGAIN_MS);
   return Math.max(Math.min(...waits), trouble.retryAfterMs);
