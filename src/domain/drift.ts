@@ -9,7 +9,6 @@ import {
   type Remembered,
   type RoleFact,
 } from './observation.ts';
-import { saysNothing } from './outcome.ts';
 import {
   expectedMembers,
   RIGHTS,
@@ -129,8 +128,9 @@ export function findMember(members: MemberFact[], identifier: string): MemberFac
 type Telling = Remembered<KeyProof> & { value: KeyProof & { authenticates: true; member: string } };
 
 /**
- * What a pair showed that speaks for one of the tenant's own members: the key in use, else a pair that is held
- * besides. What a key showed that is no longer held says nothing of today.
+ * What a pair showed that speaks for the role, as one of the tenant's own members: the key in use, else a pair
+ * that is held besides. What a key showed that is no longer held says nothing of today, and what a member of
+ * another role may do says nothing of this one.
  */
 export function telling(spec: TenantSpec, facts: Facts, credentials: HeldCredential[]): Telling | null {
   const key = activeKey(credentials);
@@ -139,7 +139,9 @@ export function telling(spec: TenantSpec, facts: Facts, credentials: HeldCredent
     ...(key && inUse?.value?.credentialId === key.id ? [inUse] : []),
     ...credentials.map(({ id }) => facts.candidates[id]),
   ];
-  return proofs.find((proof): proof is Telling => speaks(spec, proof)) ?? null;
+  const tells = (proof: Remembered<KeyProof> | undefined): proof is Telling =>
+    speaks(spec, proof) && !hasOtherRole(spec, facts, proof.value.member);
+  return proofs.find(tells) ?? null;
 }
 
 const speaks = (spec: TenantSpec, proof: Remembered<KeyProof> | undefined): proof is Telling =>
@@ -155,38 +157,43 @@ export interface LevelEvidence {
 }
 
 /**
- * The newest word on the role's levels: its settings, or, where the management key cannot read roles, the
- * effective levels that a key of its member shows (domain.md §4). Null: neither was seen.
+ * The newest word on the role's levels: its settings, or, from an observation in which those could not be read,
+ * the effective levels that a key of its member shows (domain.md §4). Null: neither was seen, or it came empty,
+ * which says nothing (rulings 1).
  */
 export function levelEvidence(
   spec: TenantSpec,
   facts: Facts,
   credentials: HeldCredential[],
 ): LevelEvidence | null {
-  const wanted = spec.connectwise.role.levels;
   const role = theRole(spec, facts);
-  const { roles, roleLevels } = facts;
+  if (facts.roles?.value && !role) return null;
+  const { roleLevels } = facts;
   const settings =
-    role && roleLevels?.value?.roleId === role.id && roleLevels.at !== undefined
-      ? { rows: roleLevels.value.rows, at: roleLevels.at }
-      : null;
-  const readable = roles?.value !== undefined && !wasRefused(roles) && !wasRefused(roleLevels);
-  const proof = readable ? null : telling(spec, facts, credentials);
-  const effective =
-    proof?.at !== undefined && !hasOtherRole(spec, facts, proof.value.member)
-      ? { rows: proof.value.levels, at: proof.at }
-      : null;
-  if (effective && (!settings || effective.at > settings.at)) {
-    return { cells: compareLevels(wanted, effective.rows), at: effective.at, source: 'effective' };
+    role && roleLevels?.value?.roleId === role.id ? rowsOf(roleLevels, roleLevels.value.rows) : null;
+  const proof = telling(spec, facts, credentials);
+  const effective = proof && rowsOf(proof, proof.value.levels);
+  const told = (rows: SeenRows, source: LevelEvidence['source']): LevelEvidence => ({
+    cells: compareLevels(spec.connectwise.role.levels, rows.rows),
+    at: rows.at,
+    source,
+  });
+  if (effective && (!settings || effective.observedAt > settings.observedAt)) {
+    return told(effective, 'effective');
   }
-  return settings && { cells: compareLevels(wanted, settings.rows), at: settings.at, source: 'settings' };
+  return settings && told(settings, 'settings');
 }
 
-/** Whether the last word on it was a refusal; weather is none. */
-const wasRefused = (fact: Remembered<unknown> | undefined): boolean =>
-  fact?.failure !== undefined && !saysNothing(fact.failure.failure);
+interface SeenRows {
+  rows: LevelRow[];
+  at: string;
+  observedAt: string;
+}
 
-/** Whether a key of that member shows the levels of a role that is not the spec's. */
+const rowsOf = ({ at, observedAt }: Remembered<unknown>, rows: LevelRow[]): SeenRows | null =>
+  rows.length > 0 && at !== undefined && observedAt !== undefined ? { rows, at, observedAt } : null;
+
+/** Whether a key of that member shows what a role may that is not the spec's. */
 function hasOtherRole(spec: TenantSpec, facts: Facts, identifier: string): boolean {
   const role = findMember(facts.members?.value?.items ?? [], identifier)?.role;
   return role != null && !sameIdentifier(role.name, spec.connectwise.role.name);

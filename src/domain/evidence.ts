@@ -1,6 +1,7 @@
+import type { IntegrationMemory } from './condition.ts';
 import { toMs } from './duration.ts';
 import type { ConfigurationFact, CustomerFact, WritesFact } from './observation.ts';
-import { expectedMembers, sameIdentifier, type TenantSpec } from './tenant.ts';
+import { slotOf, type TenantSpec } from './tenant.ts';
 
 /**
  * Umbrella's own writes in ConnectWise: the one evidence that the integration works (domain.md §2, §3).
@@ -17,17 +18,51 @@ export interface Write {
 
 /** Writes by a member that this tenant's integration may write as, newest first. */
 export function expectedWrites(spec: TenantSpec, writes: WritesFact): Write[] {
-  const expected = expectedMembers(spec);
-  return allWrites(writes).filter((write) => expected.some((member) => sameIdentifier(member, write.by)));
+  return allWrites(writes).filter(({ by }) => slotOf(spec, by) !== null);
 }
 
-/** Every dated write of the configurations that were read, newest first. */
+/** Every dated write of the configurations that were read, newest first; times in one form of ISO 8601. */
 export function allWrites(writes: WritesFact): Write[] {
-  return writes.configurations
-    .flatMap(({ lastUpdated, updatedBy, name }) =>
-      lastUpdated && updatedBy ? [{ at: lastUpdated, by: updatedBy, configuration: name }] : [],
-    )
-    .sort((a, b) => b.at.localeCompare(a.at));
+  const dated = writes.configurations.flatMap(({ lastUpdated, updatedBy, name }) => {
+    const time = Date.parse(lastUpdated ?? '');
+    return updatedBy && !Number.isNaN(time)
+      ? [{ at: new Date(time).toISOString(), by: updatedBy, configuration: name }]
+      : [];
+  });
+  return newestFirst(dated);
+}
+
+/**
+ * What a look at the configurations teaches (rulings 3). A write that is dated ahead of the clock is kept out:
+ * it would count as the newest until that day.
+ */
+export function learn(
+  spec: TenantSpec,
+  memory: IntegrationMemory,
+  writes: WritesFact,
+  now: Date,
+): IntegrationMemory {
+  const seen = expectedWrites(spec, writes).filter(({ at }) => Date.parse(at) <= now.getTime());
+  const [last] = newestFirst([...seen, ...(memory.lastWrite ? [memory.lastWrite] : [])]);
+  return {
+    ...memory,
+    type: writes.type ?? memory.type,
+    bursts: learnBursts(spec, memory.bursts, seen),
+    ...(last ? { lastWrite: last } : {}),
+  };
+}
+
+const newestFirst = (writes: Write[]): Write[] =>
+  writes.toSorted((a, b) => Date.parse(b.at) - Date.parse(a.at));
+
+/**
+ * The newest write of Umbrella's that was ever seen, as a member of this spec; where a technician touched the
+ * configuration since, only memory tells it (rulings 3).
+ */
+export function newestWrite(spec: TenantSpec, memory: IntegrationMemory, seen: Write[]): Write | null {
+  const { lastWrite } = memory;
+  const known = lastWrite && slotOf(spec, lastWrite.by) !== null ? [lastWrite] : [];
+  return newestFirst([...seen, ...known])[0] ?? null;
 }
 
 /**
@@ -39,7 +74,7 @@ export function learnBursts(spec: TenantSpec, known: string[], seen: Write[]): s
   const gap = toMs(spec.integration.staleAfter) / 10;
   const times = [...known, ...seen.map((write) => write.at)]
     .map((at) => Date.parse(at))
-    .sort((a, b) => a - b);
+    .toSorted((a, b) => a - b);
   const bursts: number[] = [];
   for (const time of times) {
     const last = bursts.at(-1);

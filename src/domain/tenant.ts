@@ -280,13 +280,23 @@ export function companyIdentity(spec: TenantSpec): string {
 }
 
 /**
- * What facts are facts of: a spec that names another company, console or role makes every earlier one speak of
- * something else.
+ * What facts are facts of: a spec that names another company, console, role, member or configuration type asks
+ * the vendors something else, so that earlier answers, absences above all, say nothing of it.
  */
-export function subjectOf({ connectwise, umbrella }: TenantSpec): string {
-  const { site, companyId, role } = connectwise;
+export function subjectOf({ connectwise, umbrella, integration }: TenantSpec): string {
+  const { site, companyId, role, members } = connectwise;
   const { url, console, organizationId } = umbrella;
-  return JSON.stringify([site, companyId, role.name, url, console, organizationId ?? null]);
+  const identifiers = members.identifiers.map((identifier) => identifier.toLowerCase()).toSorted();
+  return JSON.stringify([
+    site,
+    companyId,
+    role.name,
+    identifiers,
+    integration.configurationType,
+    url,
+    console,
+    organizationId ?? null,
+  ]);
 }
 
 /** Time to the reconcile after this one, in ms: a cron expression is asked, a duration is itself. */
@@ -295,6 +305,18 @@ export function periodMs(every: string, now: Date): number {
   if (duration !== null) return duration;
   const next = new Cron(every, { timezone: 'UTC', paused: true }).nextRun(now);
   return next === null ? toMs('1d') : Math.max(1_000, next.getTime() - now.getTime());
+}
+
+/**
+ * The longest pause between two reconciles, in ms: of a cron expression, between its next eight, which are a
+ * week of a daily one. Time to the next one says nothing of that: just before it is due, it is nearly none.
+ */
+export function cycleMs(every: string, now: Date): number {
+  const duration = parseDuration(every);
+  if (duration !== null) return duration;
+  const runs = new Cron(every, { timezone: 'UTC', paused: true }).nextRuns(8, now);
+  const pauses = runs.slice(1).map((run, index) => run.getTime() - runs[index]!.getTime());
+  return Math.max(toMs('1m'), ...pauses);
 }
 
 /** Every member that this tenant's integration may write as, in the order of the slots. */

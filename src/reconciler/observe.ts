@@ -1,6 +1,6 @@
 import type { IntegrationMemory } from '../domain/condition.ts';
 import { findMember, rolesNamed } from '../domain/drift.ts';
-import { expectedWrites, learnBursts } from '../domain/evidence.ts';
+import { expectedWrites, learn } from '../domain/evidence.ts';
 import type {
   Facts,
   KeyProof,
@@ -135,7 +135,7 @@ async function observeConnectWise(
       if (settings.roleLevels)
         readings.roleLevels = reading(settings.roleLevels, MANAGEMENT, keys.management);
       readings.writes = reading(writes, MANAGEMENT, keys.management);
-      if (writes.ok) learned = learn(spec, memory, writes.value);
+      if (writes.ok) learned = learn(spec, memory, writes.value, clock.now());
     }
   }
   if (proofs.integration)
@@ -307,14 +307,6 @@ async function ofType(
   const found = await reads.configurations({ typeId: type.id, limit: MAX_CONFIGURATIONS });
   if (!found.ok) return found;
   return ok({ type, configurations: found.value.rows, complete: found.value.complete });
-}
-
-function learn(spec: TenantSpec, memory: IntegrationMemory, writes: WritesFact): IntegrationMemory {
-  return {
-    ...memory,
-    type: writes.type ?? memory.type,
-    bursts: learnBursts(spec, memory.bursts, expectedWrites(spec, writes)),
-  };
 }
 
 async function observeUmbrella(

@@ -1,0 +1,112 @@
+import type { Circumstances, Verdict } from './condition.ts';
+import type { HeldCredential } from './credential.ts';
+import { formatSpan, toMs } from './duration.ts';
+import type { Facts, Remembered } from './observation.ts';
+import { describeFailure, type Failure } from './outcome.ts';
+import { cycleMs, type Purpose, type TenantSpec } from './tenant.ts';
+
+/** The words that checks are made of: what a check says, and whether what was seen still holds (rulings 2). */
+
+export const yes = (reason: string, message: string): Verdict => ({ status: 'True', reason, message });
+export const no = (reason: string, message: string): Verdict => ({ status: 'False', reason, message });
+export const unknown = (reason: string, message: string): Verdict => ({ status: 'Unknown', reason, message });
+
+/** How long a value holds after it was last seen, in cycles of the tenant, and at the least. */
+const HORIZONS = {
+  keys: { cycles: 4, atLeast: '5m' },
+  settings: { cycles: 8, atLeast: '15m' },
+} as const;
+export type Horizon = keyof typeof HORIZONS;
+
+/** Milliseconds that a value of that kind holds. */
+export function horizonsOf(spec: TenantSpec, now: Date): Record<Horizon, number> {
+  const cycle = cycleMs(spec.every, now);
+  const ms = (of: Horizon) => Math.max(HORIZONS[of].cycles * cycle, toMs(HORIZONS[of].atLeast));
+  return { keys: ms('keys'), settings: ms('settings') };
+}
+
+/** Replicas' and vendors' clocks may be so far ahead of this one; what is dated later has no known age. */
+const CLOCK_TOLERANCE_MS = toMs('5m');
+
+/** What a check looks at. */
+export interface Look extends Circumstances {
+  horizons: Record<Horizon, number>;
+}
+
+export const ageOf = ({ now }: Circumstances, at: string): number => now.getTime() - Date.parse(at);
+
+/** Dated ahead of this clock by more than clocks differ. */
+export const isAhead = (look: Circumstances, at: string): boolean => ageOf(look, at) < -CLOCK_TOLERANCE_MS;
+
+/** `just now`, or `3h ago`. */
+export function agoWords(look: Circumstances, at: string): string {
+  const age = ageOf(look, at);
+  return age < toMs('1m') ? 'just now' : `${formatSpan(age)} ago`;
+}
+
+const isWithin = (look: Look, at: string, of: Horizon): boolean =>
+  !isAhead(look, at) && ageOf(look, at) <= look.horizons[of];
+
+/** The pair in use for that; null: none. */
+export function pairInUse({ credentials }: Circumstances, purpose: Purpose): HeldCredential | null {
+  return credentials.find((held) => held.purpose === purpose && held.state === 'active') ?? null;
+}
+
+/** What is asked of a fact: how long it holds, its name in a message, and the pair that it must tell of. */
+interface Asked {
+  of: Horizon;
+  what: string;
+  key?: HeldCredential;
+}
+
+type Standing<T> = { value: T; seen: string; verdict?: never } | { verdict: Verdict; value?: never };
+
+/** The value that still holds and when it was seen, or why nothing can be said. */
+export function standing<T>(
+  look: Look,
+  fact: Remembered<T> | undefined,
+  { of, what, key }: Asked,
+): Standing<T> {
+  const failed = fact?.failure
+    ? `${describeFailure(fact.failure.failure)}, ${agoWords(look, fact.failure.at)}`
+    : null;
+  if (fact?.value === undefined || fact.at === undefined) {
+    return { verdict: unknown('NotSeen', `${what} was never seen: ${failed ?? 'not asked for yet'}.`) };
+  }
+  const since = failed === null ? '' : ` Since then: ${failed}.`;
+  if (key && fact.credentialId !== key.id) {
+    return { verdict: unknown('NotProved', `${what} ${key.fingerprint} was not proved yet.${since}`) };
+  }
+  if (isAhead(look, fact.at)) {
+    const when = `dated ${fact.at}, which is ahead of this clock: check the clocks of all replicas`;
+    return { verdict: unknown('ClockSkew', `What was seen of ${inSentence(what)} is ${when}.${since}`) };
+  }
+  if (!isWithin(look, fact.at, of)) {
+    const seen = `${what} was last seen ${agoWords(look, fact.at)}, too long ago to hold.`;
+    return { verdict: unknown('EvidenceTooOld', `${seen}${since}`) };
+  }
+  return { value: fact.value, seen: agoWords(look, fact.at) };
+}
+
+const inSentence = (what: string) => what.replace(/^The /, 'the ');
+
+/** The settings that still hold, and nothing of what is older or ahead of this clock. */
+export function holding(look: Look): Facts {
+  const { candidates, ...named } = look.facts;
+  const holds = ([, fact]: [string, Remembered<unknown>]) =>
+    fact.at !== undefined && isWithin(look, fact.at, 'settings');
+  const kept = Object.entries<Remembered<unknown>>(named).filter(holds);
+  const pairs = Object.entries(candidates).filter(holds);
+  return Object.assign({ candidates: Object.fromEntries(pairs) }, Object.fromEntries(kept));
+}
+
+/** A failure of that kind that was lately met, by that pair; weather since then does not unsay it. */
+export function metLately(
+  look: Look,
+  fact: Remembered<unknown> | undefined,
+  kind: Failure['kind'],
+  key: HeldCredential,
+): boolean {
+  const met = fact?.failure;
+  return met?.failure.kind === kind && met.credentialId === key.id && isWithin(look, met.at, 'keys');
+}
