@@ -2,7 +2,7 @@ import { ready, type Condition } from '../domain/condition.ts';
 import type { HeldCredential } from '../domain/credential.ts';
 import { toMs } from '../domain/duration.ts';
 import { progress } from '../domain/handoff-progress.ts';
-import { noFacts, type Facts, type Observation } from '../domain/observation.ts';
+import { noFacts, type Observation } from '../domain/observation.ts';
 import { hasLeft, intentKey, SETTLE_MS } from '../domain/plan.ts';
 import { originFor, periodMs, subjectOf, type Purpose, type TenantSpec } from '../domain/tenant.ts';
 import { act, lookForEffects, type ActDeps, type Acted, type ActLimits, type Looked } from './act.ts';
