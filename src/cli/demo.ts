@@ -23,7 +23,7 @@ export interface DemoOptions {
   now(): Date;
   sleep: (ms: number) => Promise<void>;
   /** Settles when the process is asked to end. */
-  interrupted(): Promise<void>;
+  interrupted: () => Promise<void>;
   /** Ends a database server that a killed service left behind in this folder. */
   stopDatabase(data: string): Promise<void>;
 }
@@ -60,6 +60,7 @@ export async function runDemo(options: DemoOptions): Promise<ExitCode> {
   let ending = false;
   const asked = options.interrupted().then(() => {
     ending = true;
+    void ignoreSignals(options);
     return null;
   });
   try {
@@ -84,7 +85,7 @@ export async function runDemo(options: DemoOptions): Promise<ExitCode> {
   } finally {
     ending = true;
     options.stdout.write('\nEnding …\n');
-    await Promise.all(children.map((child) => stopChild(child, options.sleep)));
+    await Promise.all(children.map(stopChild));
     await options.stopDatabase(data);
     await rm(data, { recursive: true, force: true });
   }
@@ -114,12 +115,17 @@ function startChild(
   return { process: child, ended: once(child, 'exit').then(() => name) };
 }
 
-async function stopChild({ process: child, ended }: Child, sleep: DemoOptions['sleep']): Promise<void> {
+async function stopChild({ process: child, ended }: Child): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   child.kill('SIGTERM');
-  await Promise.race([ended, sleep(STOP_WITHIN_MS)]);
-  if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+  const tooLong = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS);
   await ended;
+  clearTimeout(tooLong);
+}
+
+/** What has begun to end is brought to its end: an impatient second Ctrl-C must not leave half of it. */
+async function ignoreSignals({ interrupted }: DemoOptions): Promise<never> {
+  for (;;) await interrupted();
 }
 
 interface Place {

@@ -25,7 +25,7 @@ export const ROOT = resolve(import.meta.dirname, '../..');
 const PROGRAM = ['--import', 'tsx', join(ROOT, 'src/main.ts')];
 
 /** Stands in the environment of every process that a file starts, and so of those that they start. */
-const MARK = `PARASOL_E2E_MARK=${randomUUID()}`;
+const MARK = `E2E_MARK=${randomUUID()}`;
 
 /** What a child needs of this machine; the caller's own settings speak of a real installation. */
 const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ'];
@@ -381,26 +381,26 @@ export function tenantOf(
  */
 export function expectNothingLeft(): void {
   afterAll(async () => {
-    const own = [...children].flatMap(({ pid }) => (pid === undefined ? [] : [pid]));
-    const left = await until(
-      'everything has ended',
-      async () => {
-        const marked = await markedProcesses();
-        return marked.length === 0 ? [] : null;
-      },
-      5_000,
-    ).catch(() => markedProcesses());
-    for (const { pid } of left) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        // It ended meanwhile.
-      }
-    }
-    if (left.length + own.length > 0) {
-      throw new Error(`left running: ${left.map(({ pid, command }) => `${pid} ${command}`).join('; ')}`);
-    }
+    const ownStill = children.size;
+    const isOver = async () => (await markedProcesses()).length === 0;
+    // What was told to end may need a moment for it.
+    await until('everything has ended', isOver, 5_000).catch(() => null);
+    const left = await endEverything();
+    if (left.length + ownStill > 0) throw new Error(`left running: ${left.join('; ') || ownStill}`);
   });
+}
+
+/** Ends whatever a file has started, and what that has started in turn; tells what it was. */
+export async function endEverything(): Promise<string[]> {
+  const left = await markedProcesses();
+  for (const { pid } of left) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  return left.map(({ pid, command }) => `${pid} ${command}`);
 }
 
 /** Processes that this file started, and what they started: by their environment, which is inherited. */

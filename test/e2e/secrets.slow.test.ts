@@ -15,7 +15,6 @@ import {
   startService,
   statusWhen,
   tenantOf,
-  until,
   verdict,
   type Service,
 } from './harness.ts';

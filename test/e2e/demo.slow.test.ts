@@ -1,0 +1,204 @@
+import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import { expect, test } from 'vitest';
+import {
+  endEverything,
+  expectNothingLeft,
+  folder,
+  markedProcesses,
+  run,
+  startProcess,
+  startProgram,
+  until,
+  type Folder,
+  type Running,
+} from './harness.ts';
+
+expectNothingLeft();
+
+/** Where the demo's vendors always listen; they may be somebody's on this machine just now. */
+const VENDOR_PORTS = [9080, 9081, 9082];
+
+async function listenOn(port: number): Promise<Server | null> {
+  const server = createServer();
+  server.listen(port, '127.0.0.1');
+  const listens = await Promise.race([
+    once(server, 'listening').then(() => true),
+    once(server, 'error').then(() => false),
+  ]);
+  return listens ? server : null;
+}
+
+async function close(server: Server): Promise<void> {
+  server.close();
+  await once(server, 'close');
+}
+
+const isFree = async (port: number): Promise<boolean> => {
+  const server = await listenOn(port);
+  if (server !== null) await close(server);
+  return server !== null;
+};
+
+async function freePort(): Promise<number> {
+  const server = await listenOn(0);
+  if (server === null) throw new Error('this machine has no free port');
+  const { port } = server.address() as AddressInfo;
+  await close(server);
+  return port;
+}
+
+const vendorPortsAreFree = () =>
+  until(
+    `the ports ${VENDOR_PORTS.join(', ')} are free`,
+    async () => (await Promise.all(VENDOR_PORTS.map(isFree))).every(Boolean),
+    120_000,
+  );
+
+interface Demo extends AsyncDisposable {
+  running: Running;
+  temporary: string;
+  url: string;
+}
+
+/** The demo in a process group of its own, whose temporary files lie in a folder of its own. */
+async function startDemo(how: 'npm run demo' | 'parasol demo'): Promise<Demo> {
+  await vendorPortsAreFree();
+  const { path, [Symbol.asyncDispose]: remove } = await folder();
+  const port = await freePort();
+  const env = {
+    PARASOL_PORT: String(port),
+    TMPDIR: path,
+    npm_config_update_notifier: 'false',
+    // As a caller's own settings, which must not be the demo's.
+    DATABASE_URL: 'postgres://nobody@127.0.0.1:9/nothing',
+    PARASOL_KEK: 'nonsense',
+  };
+  const running =
+    how === 'npm run demo'
+      ? startProcess('npm', ['run', 'demo'], { env, group: true })
+      : startProgram(['demo'], { env, group: true });
+  return {
+    running,
+    temporary: path,
+    url: `http://127.0.0.1:${port}`,
+    async [Symbol.asyncDispose]() {
+      await running.kill();
+      await endEverything();
+      await remove();
+    },
+  };
+}
+
+const says = (running: Running, what: RegExp, withinMs = 60_000) =>
+  until(
+    `it says ${what}`,
+    () => {
+      if (!running.running()) throw new Error(`it ended: ${running.stdout()}${running.stderr()}`);
+      return what.test(running.stdout());
+    },
+    withinMs,
+  );
+
+/** What runs, lies about or listens of a demo that has ended. */
+async function leftOf({ temporary }: Demo): Promise<string[]> {
+  const files = await readdir(temporary);
+  const free = await Promise.all(VENDOR_PORTS.map(isFree));
+  return [
+    ...(await markedProcesses()).map(({ command }) => command),
+    // Node's and npm's own caches lie beside it.
+    ...files.filter((file) => file.startsWith('parasol-')),
+    ...VENDOR_PORTS.filter((_, index) => !free[index]).map((port) => `port ${port}`),
+  ];
+}
+
+test('two commands and a newcomer sees tenants in trouble, what to try, and how to be the technician', async () => {
+  await using demo = await startDemo('npm run demo');
+  const { running, url } = demo;
+  await says(running, /acme .*True/);
+  await says(running, /grove .*True/);
+  await says(running, /harbor .*True/);
+  const text = running.stdout();
+  for (const tenant of ['birch', 'cedar', 'dune', 'ember', 'fjord', 'iris', 'juniper', 'kestrel', 'lagoon']) {
+    expect(text).toMatch(new RegExp(`^${tenant} `, 'm'));
+  }
+  expect(text).toContain('npm run parasol -- status cedar');
+  expect(text).toContain('http://127.0.0.1:9082');
+
+  // What it says to try, tried.
+  const [, file = ''] = /PARASOL_TOKEN_FILE=(\S+)/.exec(text) ?? [];
+  expect(text).toContain(`PARASOL_URL=${url}`);
+  const env = { PARASOL_URL: url, PARASOL_TOKEN_FILE: file };
+  const [status, plan, handoffs] = await Promise.all([
+    run(['status', 'cedar'], { env }),
+    run(['plan', 'birch'], { env }),
+    run(['handoffs'], { env }),
+  ]);
+  expect(status).toMatchObject({ code: 3, stderr: '' });
+  expect(status.stdout).toContain('Companies/Configurations.edit');
+  expect(plan.stdout).toContain('waits for');
+  expect(handoffs.stdout).toContain('grant-role-levels');
+  const page = await fetch('http://127.0.0.1:9082/');
+  expect(page.status).toBe(200);
+  expect(await page.text()).toContain('Cedar Cloud Services');
+  const token = (await readFile(file, 'utf8')).trim();
+  expect(running.stdout()).not.toContain(token);
+
+  // Ctrl-C: the terminal tells all of them.
+  running.signal('SIGINT');
+  await running.ended;
+  expect(await leftOf(demo)).toEqual([]);
+});
+
+test.each([
+  ['as soon as it starts', /Starting/],
+  ['when its table is shown', /acme .*True/],
+] as const)('a signal to it alone, %s, ends all of it', async (_, moment) => {
+  await using demo = await startDemo('parasol demo');
+  const { running } = demo;
+  await says(running, moment);
+  process.kill(running.pid, 'SIGINT');
+  expect(await running.ended).toEqual({ code: 0, signal: null });
+  expect(await leftOf(demo)).toEqual([]);
+});
+
+test('an impatient second Ctrl-C does not leave half of it', async () => {
+  await using demo = await startDemo('parasol demo');
+  const { running } = demo;
+  await says(running, /acme .*True/);
+  running.signal('SIGINT');
+  await says(running, /Ending/);
+  running.signal('SIGINT');
+  running.signal('SIGINT');
+  await running.ended;
+  expect(await leftOf(demo)).toEqual([]);
+});
+
+test('a part of it that ends by itself ends all of it, and is told', async () => {
+  await using demo = await startDemo('parasol demo');
+  const { running } = demo;
+  await says(running, /acme .*True/);
+  const service = (await markedProcesses()).find(({ command }) => command.endsWith('main.ts serve'));
+  expect(service).toBeDefined();
+  process.kill(service?.pid ?? 0, 'SIGKILL');
+  expect(await running.ended).toMatchObject({ code: 1 });
+  expect(running.stdout()).toContain('The service ended by itself');
+  expect(await leftOf(demo)).toEqual([]);
+});
+
+test('a port that is in use is told, and nothing is started', async () => {
+  await using temporary: Folder = await folder();
+  await vendorPortsAreFree();
+  const taken = await listenOn(9081);
+  try {
+    const ran = await run(['demo'], {
+      env: { TMPDIR: temporary.path, PARASOL_PORT: String(await freePort()) },
+    });
+    expect(ran.code).toBe(1);
+    expect(ran.stdout).toMatch(/Port 9081 is in use/);
+    expect((await readdir(temporary.path)).filter((file) => file.startsWith('parasol-'))).toEqual([]);
+  } finally {
+    if (taken !== null) await close(taken);
+  }
+});
