@@ -15,12 +15,13 @@ import {
 } from './drift.ts';
 import { formatSpan, toMs } from './duration.ts';
 import type { FactName } from './observation.ts';
-import { describeFailure, type Failure } from './outcome.ts';
+import { describeFailure, weightOf, type Failure } from './outcome.ts';
 import { expectedMembers, sameIdentifier } from './tenant.ts';
 import {
   ageOf,
   agoWords,
   holding,
+  met,
   metLately,
   no,
   pairInUse,
@@ -32,44 +33,44 @@ import {
 
 /** What ConnectWise shows: the site, Parasol's own key, the role, its members and the integration key. */
 
-/** The one condition that flips at once (rulings 2). */
+/**
+ * The one condition that flips at once (rulings 2). Whatever the site's own page shows, an answer to the
+ * management key that is as new shows that ConnectWise is there, with this company.
+ */
 export function connectWiseReachable(look: Look): Verdict {
   const { spec, facts } = look;
   const { site, companyId } = spec.connectwise;
   const { site: fact, management } = facts;
-  const failure = fact?.failure;
-  if (failure && showsTrouble(failure.failure) && ageOf(look, failure.at) <= look.horizons.keys) {
-    const answered = management?.value?.authenticates && !management.failure && management.at! >= failure.at;
-    if (answered) return yes('Answers', `${site} answers Parasol's key of ${companyId}.`);
+  const failure = fact?.failure && weightOf(fact.failure.failure) > 0 ? fact.failure : null;
+  const answer = standing(look, fact, { of: 'keys', what: site });
+  if (!failure && !answer.verdict && answer.value.state === 'answers') {
+    return yes('Answers', `${site} answers as ConnectWise for ${answer.value.companyName}, ${answer.seen}.`);
+  }
+  const own = standing(look, management, { of: 'keys', what: 'The management key' });
+  const isNewest = (at: string) =>
+    [fact?.at, failure?.at].every((other) => other === undefined || at >= other);
+  if (own.value?.authenticates && !management?.failure && isNewest(own.at)) {
+    return yes('Answers', `${site} answers Parasol's key of ${companyId}, ${own.seen}.`);
+  }
+  if (failure && ageOf(look, failure.at) <= look.horizons.keys) {
     const what = `${siteTrouble(failure.failure)}, ${agoWords(look, failure.at)}`;
-    const since = fact.at === undefined ? '' : ` It was last seen to answer ${agoWords(look, fact.at)}.`;
+    const since = fact?.at === undefined ? '' : ` It was last seen to answer ${agoWords(look, fact.at)}.`;
     return no(
       'Unreachable',
       `${site} does not answer as ConnectWise: ${what}.${since} Check connectwise.site, the network and ConnectWise's own status.`,
     );
   }
-  const answer = standing(look, fact, { of: 'keys', what: site });
   if (answer.verdict) return answer.verdict;
-  const { value, seen } = answer;
-  switch (value.state) {
-    case 'company-unknown':
-      return no(
-        'CompanyUnknown',
-        `${site} knows no company ${companyId} (asked ${seen}): check connectwise.companyId.`,
-      );
-    case 'not-connectwise':
-      return no(
+  return answer.value.state === 'not-connectwise'
+    ? no(
         'NotConnectWise',
-        `${site} does not answer as ConnectWise (${value.detail}; asked ${seen}): check connectwise.site.`,
+        `${site} does not answer as ConnectWise (${answer.value.detail}; asked ${answer.seen}): check connectwise.site.`,
+      )
+    : no(
+        'CompanyUnknown',
+        `${site} knows no company ${companyId} (asked ${answer.seen}): check connectwise.companyId.`,
       );
-    case 'answers':
-      return yes('Answers', `${site} answers as ConnectWise for ${value.companyName}, ${seen}.`);
-  }
 }
-
-/** Being asked to wait, or stopping ourselves, shows nothing of the site. */
-const showsTrouble = (failure: Failure): boolean =>
-  failure.kind !== 'RateLimited' && !(failure.kind === 'Unavailable' && failure.why === 'cancelled');
 
 /** A refusal of a call without credentials tells of no key. */
 const siteTrouble = (failure: Failure): string =>
@@ -117,11 +118,18 @@ export function managementKeyValid(look: Look): Verdict {
     );
   }
   if (own.verdict) return own.verdict;
-  // Levels of a role that does not exist are read by nobody.
+  // Not the role's settings: of a role that does not exist there are none.
   for (const name of ['members', 'roles', 'writes'] as const) {
     const what = `The management key's list of ${MUST_READ[name]}`;
     const { verdict } = standing<unknown>(look, facts[name], { of: 'settings', what, key });
     if (verdict) return unknown('RightsUnproved', `Authenticates as ${member}. ${verdict.message}`);
+    const refused = met(facts[name], 'Forbidden', key);
+    if (refused) {
+      return unknown(
+        'RightsUnproved',
+        `Authenticates as ${member}. ${what} was refused ${agoWords(look, refused)}.`,
+      );
+    }
   }
   return yes('Valid', `Authenticates as ${member} and may read what it must, seen ${own.seen}.`);
 }
@@ -140,7 +148,7 @@ export function roleReady(look: Look): Verdict {
   const { spec, facts, credentials } = look;
   const { name } = spec.connectwise.role;
   const list = standing(look, facts.roles, { of: 'settings', what: 'The list of roles' });
-  const where = `System > Security Roles`;
+  const where = 'System > Security Roles';
   if (list.value) {
     const named = rolesNamed(spec, list.value.items);
     const active = named.filter(({ inactive }) => !inactive);
@@ -166,7 +174,7 @@ export function roleReady(look: Look): Verdict {
     }
   }
   const evidence = levelEvidence(spec, holding(look), credentials);
-  if (evidence) return levelVerdict(look, evidence);
+  if (evidence && (list.value || evidence.source === 'effective')) return levelVerdict(look, evidence);
   if (list.verdict) return list.verdict;
   const what = `The settings of the role ${name}`;
   const settings = standing(look, facts.roleLevels, { of: 'settings', what });
@@ -194,20 +202,20 @@ function levelVerdict(look: Look, { cells, at, source }: LevelEvidence): Verdict
 
 export function tableSetupReady(look: Look): Verdict {
   const { spec, facts, credentials } = look;
+  const { name } = spec.connectwise.role;
   const proof = telling(spec, holding(look), credentials) ?? telling(spec, facts, credentials);
   if (!proof) {
     const key = activeKey(credentials);
     return key
       ? unknown(
           'NotReadable',
-          `Only a working key of ${activeMember(spec, credentials)} shows the allow list, and ${key.fingerprint} was not seen to be one: see IntegrationKeyValid.`,
+          `Only a working key of ${activeMember(spec, credentials)} with the role ${name} shows the allow list, and ${key.fingerprint} was not seen to be one: see IntegrationKeyValid and MembersReady.`,
         )
       : unknown(
           'NoIntegrationKey',
           'Only the integration key shows the allow list, and Parasol was not given it: the first rotation brings it in.',
         );
   }
-  const { name } = spec.connectwise.role;
   const read = standing(look, proof, { of: 'settings', what: 'The allow list' });
   if (read.verdict) return read.verdict;
   const { value, seen } = read;

@@ -125,11 +125,15 @@ export function findMember(members: MemberFact[], identifier: string): MemberFac
   return members.find((member) => sameIdentifier(member.identifier, identifier)) ?? null;
 }
 
-type Telling = Remembered<KeyProof> & { value: KeyProof & { authenticates: true; member: string } };
+type Telling = Remembered<KeyProof> & {
+  value: KeyProof & { authenticates: true; member: string };
+  at: string;
+  observedAt: string;
+};
 
 /**
- * What a pair showed that speaks for the role, as one of the tenant's own members: the key in use, else a pair
- * that is held besides. What a key showed that is no longer held says nothing of today, and what a member of
+ * What a pair showed that speaks for the role, as one of the tenant's own members: in the newest observation
+ * in which any did, the key in use, else a pair that is held besides. What a key showed that is no longer held says nothing of today, and what a member of
  * another role may do says nothing of this one.
  */
 export function telling(spec: TenantSpec, facts: Facts, credentials: HeldCredential[]): Telling | null {
@@ -141,11 +145,14 @@ export function telling(spec: TenantSpec, facts: Facts, credentials: HeldCredent
   ];
   const tells = (proof: Remembered<KeyProof> | undefined): proof is Telling =>
     speaks(spec, proof) && !hasOtherRole(spec, facts, proof.value.member);
-  return proofs.find(tells) ?? null;
+  const newestFirst = proofs.filter(tells).toSorted((a, b) => b.observedAt.localeCompare(a.observedAt));
+  return newestFirst[0] ?? null;
 }
 
 const speaks = (spec: TenantSpec, proof: Remembered<KeyProof> | undefined): proof is Telling =>
   proof?.value?.authenticates === true &&
+  proof.at !== undefined &&
+  proof.observedAt !== undefined &&
   proof.value.member !== null &&
   slotOf(spec, proof.value.member) !== null;
 

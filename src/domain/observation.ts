@@ -1,4 +1,4 @@
-import { saysNothing, type Failure } from './outcome.ts';
+import { weightOf, type Failure } from './outcome.ts';
 import type { Level } from './tenant.ts';
 
 /**
@@ -137,8 +137,8 @@ export type Observation = { at: string } & {
 };
 
 /**
- * The last value that was seen, and the last failure since; either may be absent. Weather does not replace a
- * failure that said something: a right that lacked is not granted by a timeout (rulings 2).
+ * The last value that was seen, and the heaviest failure since; either may be absent. Only a value unsays a
+ * failure that said more than the next one: a right that lacked is not granted by a timeout (rulings 2).
  */
 export interface Remembered<T> {
   value?: T;
@@ -181,9 +181,9 @@ function rememberOne<T>(
 ): Remembered<T> {
   if (reading.ok) return { value: reading.value, at, observedAt, source, credentialId };
   const { failure: earlier, ...kept } = known ?? {};
-  const said =
-    earlier && !saysNothing(earlier.failure) && earlier.credentialId === credentialId ? earlier : null;
-  if (said && saysNothing(reading.failure)) return { ...kept, failure: said };
+  const stays =
+    earlier?.credentialId === credentialId && weightOf(earlier.failure) > weightOf(reading.failure);
+  if (stays) return { ...kept, failure: earlier };
   return { ...kept, failure: { failure: reading.failure, at, credentialId } };
 }
 

@@ -36,12 +36,29 @@ export type Outcome<T> = { ok: true; value: T } | { ok: false; failure: Failure 
 export const ok = <T>(value: T): Outcome<T> => ({ ok: true, value });
 export const failed = (failure: Failure): { ok: false; failure: Failure } => ({ ok: false, failure });
 
-/** A failure that says nothing about the thing asked for: the earlier value still stands (rulings 2). */
-export function saysNothing(failure: Failure): boolean {
-  return (
-    failure.kind === 'Unavailable' || failure.kind === 'RateLimited' || failure.kind === 'OutcomeUnknown'
-  );
+/**
+ * How much a failure says: 0 nothing at all (we were asked to wait, or stopped ourselves); 1 that there is bad
+ * weather; 2 that the thing asked for was refused; 3 that a right lacks. A lighter word does not unsay a heavier.
+ */
+export function weightOf(failure: Failure): 0 | 1 | 2 | 3 {
+  switch (failure.kind) {
+    case 'RateLimited':
+    case 'OutcomeUnknown':
+    case 'Barred':
+      return 0;
+    case 'Unavailable':
+      return failure.why === 'cancelled' ? 0 : 1;
+    case 'Unauthorized':
+    case 'NotFound':
+    case 'Invalid':
+      return 2;
+    case 'Forbidden':
+      return 3;
+  }
 }
+
+/** A failure that says nothing about the thing asked for: the earlier value still stands (rulings 2). */
+export const saysNothing = (failure: Failure): boolean => weightOf(failure) < 2;
 
 /** One line for people: `rate limited for 30s`, `unavailable (timeout): …`. */
 export function describeFailure(failure: Failure): string {

@@ -59,7 +59,9 @@ interface Asked {
   key?: HeldCredential;
 }
 
-type Standing<T> = { value: T; seen: string; verdict?: never } | { verdict: Verdict; value?: never };
+/** `seen` is when, in words. */
+type Standing<T> =
+  { value: T; at: string; seen: string; verdict?: never } | { verdict: Verdict; value?: never };
 
 /** The value that still holds and when it was seen, or why nothing can be said. */
 export function standing<T>(
@@ -85,28 +87,42 @@ export function standing<T>(
     const seen = `${what} was last seen ${agoWords(look, fact.at)}, too long ago to hold.`;
     return { verdict: unknown('EvidenceTooOld', `${seen}${since}`) };
   }
-  return { value: fact.value, seen: agoWords(look, fact.at) };
+  return { value: fact.value, at: fact.at, seen: agoWords(look, fact.at) };
 }
 
 const inSentence = (what: string) => what.replace(/^The /, 'the ');
 
-/** The settings that still hold, and nothing of what is older or ahead of this clock. */
+/**
+ * The facts without what levels and pairs showed that no longer holds. The lists of roles and members stay at
+ * any age: they say which of it speaks of the spec's role, and their age unsays none of that.
+ */
 export function holding(look: Look): Facts {
-  const { candidates, ...named } = look.facts;
-  const holds = ([, fact]: [string, Remembered<unknown>]) =>
-    fact.at !== undefined && isWithin(look, fact.at, 'settings');
-  const kept = Object.entries<Remembered<unknown>>(named).filter(holds);
-  const pairs = Object.entries(candidates).filter(holds);
-  return Object.assign({ candidates: Object.fromEntries(pairs) }, Object.fromEntries(kept));
+  const { roleLevels, integrationKey, candidates, ...others } = look.facts;
+  const holds = (fact: Remembered<unknown>) => fact.at !== undefined && isWithin(look, fact.at, 'settings');
+  return {
+    ...others,
+    ...(roleLevels && holds(roleLevels) ? { roleLevels } : {}),
+    ...(integrationKey && holds(integrationKey) ? { integrationKey } : {}),
+    candidates: Object.fromEntries(Object.entries(candidates).filter(([, proof]) => holds(proof))),
+  };
 }
 
-/** A failure of that kind that was lately met, by that pair; weather since then does not unsay it. */
+/** When that pair last met a failure of that kind; null: it did not, or a value was seen since. */
+export function met(
+  fact: Remembered<unknown> | undefined,
+  kind: Failure['kind'],
+  key: HeldCredential,
+): string | null {
+  const failed = fact?.failure;
+  return failed?.failure.kind === kind && failed.credentialId === key.id ? failed.at : null;
+}
+
 export function metLately(
   look: Look,
   fact: Remembered<unknown> | undefined,
   kind: Failure['kind'],
   key: HeldCredential,
 ): boolean {
-  const met = fact?.failure;
-  return met?.failure.kind === kind && met.credentialId === key.id && isWithin(look, met.at, 'keys');
+  const at = met(fact, kind, key);
+  return at !== null && isWithin(look, at, 'keys');
 }

@@ -299,16 +299,14 @@ export const proofOf = (id: fc.Arbitrary<string>): fc.Arbitrary<KeyProof> =>
     id.map((credentialId) => dead(credentialId)),
   );
 
+/** The one as often as all the others together, so that what is drawn is as often nearly well as quite wrong. */
+const mostly = <T>(usual: fc.Arbitrary<T>, others: fc.Arbitrary<T>): fc.Arbitrary<T> =>
+  fc.oneof({ weight: 3, arbitrary: usual }, { weight: 2, arbitrary: others });
+
 /** Ages on both sides of every horizon of a tenant that is looked at each 15 minutes. */
-export const age = fc.constantFrom(
-  0,
-  MINUTE,
-  30 * MINUTE,
-  70 * MINUTE,
-  3 * HOUR,
-  30 * HOUR,
-  3 * DAY,
-  40 * DAY,
+export const age = mostly(
+  fc.constant(0),
+  fc.constantFrom(MINUTE, 30 * MINUTE, 70 * MINUTE, 3 * HOUR, 30 * HOUR, 3 * DAY, 40 * DAY),
 );
 
 const role = fc.record({
@@ -370,7 +368,7 @@ export const values: { [Name in FactName]: fc.Arbitrary<FactValues[Name]> } = {
   customers: fc.constantFrom([], [{ id: 1, name: 'Contoso' }]),
 };
 
-/** A value seen some time ago, or a failure, or a value and a failure since. */
+/** A value seen some time ago, or a failure, or a value and a failure since, or nothing at all. */
 export const remembered = <T>(
   value: fc.Arbitrary<T>,
   { ages = age, tellsOf = null }: { ages?: fc.Arbitrary<number>; tellsOf?: string | null } = {},
@@ -379,36 +377,39 @@ export const remembered = <T>(
     .record({
       value: fc.option(value, { nil: undefined, freq: 6 }),
       age: ages,
-      failure: fc.option(fc.oneof(weather, refusal), { nil: undefined, freq: 1 }),
+      failure: mostly<Failure | undefined>(fc.constant(undefined), fc.oneof(weather, refusal)),
     })
     .map(({ value, age, failure }): Remembered<T> => ({
       ...(value === undefined ? {} : seen(value, ago(age), tellsOf)),
       ...(failure === undefined ? {} : failing(failure, at, tellsOf)),
     }));
 
-/** Whatever could be known of a tenant. */
-export const factsOf = (ages: fc.Arbitrary<number> = age): fc.Arbitrary<Facts> =>
-  fc
-    .record(
-      Object.fromEntries(
-        FACT_NAMES.map((name) => [
-          name,
-          remembered<unknown>(values[name], { ages, tellsOf: TELLS_OF[name] ?? null }),
-        ]),
-      ) as Record<string, fc.Arbitrary<unknown>>,
-      { requiredKeys: [] },
-    )
-    .chain((known) =>
-      fc
-        .option(remembered(proofOf(fc.constant('key-2')), { ages, tellsOf: 'key-2' }), { nil: undefined })
-        .map((proof) => ({ ...known, candidates: proof ? { 'key-2': proof } : {} })),
-    );
+/** Whatever could be known of a tenant, from all well to all wrong. */
+export const factsOf = (ages: fc.Arbitrary<number> = age): fc.Arbitrary<Facts> => {
+  const healthy = healthyValues();
+  const drawn = (name: FactName): fc.Arbitrary<unknown> => {
+    const tellsOf = TELLS_OF[name] ?? null;
+    const well = ages.map((ms) => seen<unknown>(healthy[name], ago(ms), tellsOf));
+    return mostly(well, remembered<unknown>(values[name], { ages, tellsOf }));
+  };
+  const named = Object.fromEntries(FACT_NAMES.map((name) => [name, drawn(name)]));
+  const candidate = remembered(proofOf(fc.constant('key-2')), { ages, tellsOf: 'key-2' });
+  return fc
+    .tuple(fc.record(named), fc.option(candidate, { nil: undefined }))
+    .map(([known, proof]) => ({ ...known, candidates: proof ? { 'key-2': proof } : {} }));
+};
 
 export const credentialsOf: fc.Arbitrary<HeldCredential[]> = fc
   .record({
-    integration: fc.constantFrom('none', 'given', 'issued', 'old', 'of b', 'of a stranger'),
+    integration: mostly(
+      fc.constant('given'),
+      fc.constantFrom('none', 'issued', 'old', 'of b', 'of a stranger'),
+    ),
     candidate: fc.constantFrom('none', 'of a', 'of b'),
-    others: fc.subarray([MANAGEMENT, UMBRELLA_API, KEY_ADMIN]),
+    others: mostly<HeldCredential[]>(
+      fc.constant([MANAGEMENT, UMBRELLA_API]),
+      fc.subarray([MANAGEMENT, UMBRELLA_API, KEY_ADMIN]),
+    ),
   })
   .map(({ integration, candidate, others }) => [
     ...others,

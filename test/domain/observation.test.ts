@@ -1,6 +1,7 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import { isFresh, noFacts, remember, type Facts, type Observation } from '../../src/domain/observation.ts';
+import type { Failure } from '../../src/domain/outcome.ts';
 import {
   ago,
   alive,
@@ -24,6 +25,8 @@ import {
 
 const observation = (parts: Partial<Observation> = {}): Observation => ({ at, candidates: {}, ...parts });
 const roles = healthyValues().roles;
+const waiting: Failure = { kind: 'RateLimited', retryAfterMs: 1, detail: '' };
+const unauthorized: Failure = { kind: 'Unauthorized', detail: '' };
 
 describe('what is remembered of an observation', () => {
   it('what was seen replaces what was known, and clears the failure before it', () => {
@@ -85,6 +88,24 @@ describe('what is remembered of an observation', () => {
     const known: Facts = { candidates: {}, roles: failing(forbidden, ago(HOUR)) };
     expect(remember(known, observation({ roles: unread(timeout) })).roles).toEqual(known.roles);
     expect(remember(known, observation({ roles: read(roles) })).roles).toEqual(seen(roles));
+  });
+
+  test.each<[string, Failure, Failure, boolean]>([
+    ['a timeout after a right that lacked', forbidden, timeout, false],
+    ['another refusal after a right that lacked', forbidden, unauthorized, false],
+    ['a right that lacks anew', forbidden, { ...forbidden, detail: 'anew' }, true],
+    ['a right that lacks, after another refusal', unauthorized, forbidden, true],
+    ['one refusal after another', unauthorized, { kind: 'NotFound', detail: '' }, true],
+    ['a timeout after a refusal', unauthorized, timeout, false],
+    ['a refusal after a timeout', timeout, unauthorized, true],
+    ['a request to wait after a timeout', timeout, waiting, false],
+    ['our own stop after a timeout', timeout, { kind: 'Unavailable', why: 'cancelled', detail: '' }, false],
+    ['a timeout after a request to wait', waiting, timeout, true],
+    ['a timeout after a timeout', timeout, { ...timeout, detail: 'later' }, true],
+  ])('%s is the last word: %s', (_, earlier, later, isLast) => {
+    const known: Facts = { candidates: {}, roles: failing(earlier, ago(HOUR)) };
+    const after = remember(known, observation({ roles: unread(later) })).roles;
+    expect(after).toEqual(isLast ? failing(later) : known.roles);
   });
 
   it('a refusal of one pair says nothing of the pair that took its place', () => {

@@ -9,6 +9,8 @@ describe('a failure', () => {
     ['a login page instead of JSON', true, { kind: 'Unavailable', why: 'not-json', detail: '' }],
     ['too many requests', true, { kind: 'RateLimited', retryAfterMs: 30_000, detail: '' }],
     ['a lost answer', true, { kind: 'OutcomeUnknown', detail: '' }],
+    ['our own stop', true, { kind: 'Unavailable', why: 'cancelled', detail: '' }],
+    ['our own last door', true, { kind: 'Barred', detail: '' }],
     ['a refused key', false, { kind: 'Unauthorized', detail: '' }],
     ['a right that lacks', false, { kind: 'Forbidden', detail: '' }],
     ['a thing that is not there', false, { kind: 'NotFound', detail: '' }],
