@@ -1,5 +1,6 @@
 import type { IntegrationMemory } from '../domain/condition.ts';
 import { findMember, rolesNamed } from '../domain/drift.ts';
+import { toMs } from '../domain/duration.ts';
 import { expectedWrites, learn } from '../domain/evidence.ts';
 import type {
   Facts,
@@ -128,7 +129,7 @@ async function observeConnectWise(
       const own = security.value.member;
       const [settings, writes] = await Promise.all([
         observeSettings(spec, management, own),
-        observeWrites(spec, management, memory),
+        observeWrites(spec, management, memory, clock.now()),
       ]);
       readings.members = reading(settings.members, MANAGEMENT, keys.management);
       if (settings.roles) readings.roles = reading(settings.roles, MANAGEMENT, keys.management);
@@ -255,23 +256,36 @@ async function proveKey(
 }
 
 /**
- * The configurations of the type that Umbrella writes. Without a known type the newest are searched for
- * writes by our members, then a type whose name speaks of Umbrella (rulings 3).
+ * The configurations of the type that Umbrella writes. A type that was learned is looked for anew once our
+ * members' writes on it are stale: Umbrella that is connected again makes another (rulings 3).
  */
 async function observeWrites(
   spec: TenantSpec,
   reads: ConnectWiseReads,
   memory: IntegrationMemory,
+  now: Date,
 ): Promise<Outcome<WritesFact>> {
-  const { configurationType } = spec.integration;
+  const { configurationType, staleAfter } = spec.integration;
   if (configurationType !== '*') {
     const types = await reads.configurationTypes(configurationType);
     if (!types.ok) return types;
     const type = types.value.find(({ name }) => sameIdentifier(name, configurationType));
     return type ? ofType(reads, type) : ok({ type: null, configurations: [], complete: true });
   }
-  if (memory.type) return ofType(reads, memory.type);
+  if (!memory.type) return searchWrites(spec, reads);
+  const known = await ofType(reads, memory.type);
+  const last = known.ok ? expectedWrites(spec, known.value)[0]?.at : undefined;
+  if (!known.ok || (last && now.getTime() - Date.parse(last) <= toMs(staleAfter))) return known;
+  const found = await searchWrites(spec, reads);
+  const newer = found.ok && found.value.type ? expectedWrites(spec, found.value)[0]?.at : undefined;
+  return newer && newer > (last ?? '') ? found : known;
+}
 
+/**
+ * Without a known type the newest configurations are searched for writes by our members, then a type whose name
+ * speaks of Umbrella.
+ */
+async function searchWrites(spec: TenantSpec, reads: ConnectWiseReads): Promise<Outcome<WritesFact>> {
   const newest = await reads.configurations({ typeId: null, limit: NEWEST });
   if (!newest.ok) return newest;
   const unfiltered: WritesFact = {

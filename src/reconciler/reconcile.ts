@@ -110,6 +110,8 @@ function whatStands({ tenant, status, owned, intents }: Snapshot): {
 } {
   const subject = subjectOf(tenant.spec);
   const same = status?.memory.subject === subject;
+  // What became of a key is known by its fingerprint, whatever the spec speaks of.
+  const install = status?.memory.install;
   return {
     standing: {
       facts: same ? status.facts : noFacts(),
@@ -117,7 +119,7 @@ function whatStands({ tenant, status, owned, intents }: Snapshot): {
       unsettled: intents.map(({ key }) => key),
       capReached: false,
     },
-    memory: same ? status.memory : { type: null, bursts: [], subject },
+    memory: same ? status.memory : { type: null, bursts: [], subject, ...(install ? { install } : {}) },
   };
 }
 
