@@ -97,25 +97,41 @@ export interface MatchedCustomer {
   configuration: ConfigurationFact | null;
 }
 
+/** What a configuration may have of a customer's name, the most telling first. */
+const NAMES: ((configuration: ConfigurationFact) => string | undefined)[] = [
+  ({ name }) => name,
+  ({ company }) => company?.name,
+  ({ company }) => company?.identifier,
+];
+
 /**
  * Customers are matched to configurations by equal names, without case, spacing or punctuation: an
- * inference, since no API tells the mapping (domain.md §2). Configurations that match no customer follow.
+ * inference, since no API tells the mapping (domain.md §2). Each configuration speaks for one customer;
+ * those that match none follow. Where Umbrella's type is not known, no configuration is known to be its work.
  */
 export function matchCustomers(customers: CustomerFact[], writes: WritesFact | undefined): MatchedCustomer[] {
-  const byName = new Map<string, ConfigurationFact>();
-  for (const configuration of writes?.configurations ?? []) {
-    for (const name of [configuration.company?.name, configuration.company?.identifier, configuration.name]) {
-      if (name && !byName.has(plainName(name))) byName.set(plainName(name), configuration);
+  const configurations = writes?.type ? writes.configurations : [];
+  const matched = new Map<CustomerFact, ConfigurationFact>();
+  const used = new Set<ConfigurationFact>();
+  for (const nameOf of NAMES) {
+    const byName = Map.groupBy(
+      configurations.filter((configuration) => !used.has(configuration)),
+      (configuration) => plainName(nameOf(configuration) ?? ''),
+    );
+    byName.delete('');
+    for (const customer of customers) {
+      const found = matched.has(customer) ? undefined : byName.get(plainName(customer.name))?.shift();
+      if (!found) continue;
+      matched.set(customer, found);
+      used.add(found);
     }
   }
-  const used = new Set<number>();
-  const matched = customers.map((customer) => {
-    const configuration = byName.get(plainName(customer.name)) ?? null;
-    if (configuration) used.add(configuration.id);
-    return { customer, configuration };
-  });
-  const rest = (writes?.type ? writes.configurations : []).filter(({ id }) => !used.has(id));
-  return [...matched, ...rest.map((configuration) => ({ customer: null, configuration }))];
+  return [
+    ...customers.map((customer) => ({ customer, configuration: matched.get(customer) ?? null })),
+    ...configurations
+      .filter((configuration) => !used.has(configuration))
+      .map((configuration) => ({ customer: null, configuration })),
+  ];
 }
 
 const plainName = (name: string): string => name.toLowerCase().replaceAll(/[^\p{L}\p{N}]/gu, '');

@@ -1,9 +1,17 @@
-import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { formatSpan, parseDuration } from '../../src/domain/duration.ts';
-import { Secret } from '../../src/domain/secret.ts';
-import { periodMs, tenantInputSchema } from '../../src/domain/tenant.ts';
-import { inspect } from 'node:util';
+import {
+  companyIdentity,
+  cycleMs,
+  originFor,
+  periodMs,
+  PURPOSES,
+  sameIdentifier,
+  slotOf,
+  subjectOf,
+  tenantInputSchema,
+  type TenantSpec,
+} from '../../src/domain/tenant.ts';
+import { specWith } from './fixtures.ts';
 
 const minimal = {
   id: 'acme',
@@ -77,39 +85,99 @@ describe('a tenant’s spec', () => {
   ])('takes %s', (_, path, value) => {
     expect(tenantInputSchema.safeParse(with_(path, value)).error).toBeUndefined();
   });
+});
 
-  it('asks a cron expression for the time to its next run', () => {
-    const at = new Date('2026-11-24T05:30:00Z');
-    expect(periodMs('0 6 * * *', at)).toBe(30 * 60_000);
-    expect(periodMs('15m', at)).toBe(15 * 60_000);
+describe('how often a tenant is looked at', () => {
+  const MINUTE = 60_000;
+  const HOUR = 60 * MINUTE;
+  const DAY = 24 * HOUR;
+  const tuesday = (time: string) => new Date(`2026-11-24T${time}Z`);
+
+  test.each([
+    ['15m', '05:30:00', 15 * MINUTE, 15 * MINUTE],
+    ['5s', '05:30:00', 5_000, 5_000],
+    ['*/10 * * * *', '05:32:00', 8 * MINUTE, 10 * MINUTE],
+    ['0 6 * * *', '05:59:59', 1_000, DAY],
+    ['0 6 * * *', '06:00:00', DAY, DAY],
+    // Never sooner than a second, so that a late look is not followed by another at once.
+    ['0 6 * * *', '05:59:59.900', 1_000, DAY],
+    ['0 6 * * 1-5', '06:00:01', DAY - 1_000, 3 * DAY],
+    ['0 6 1 * *', '06:00:00', 7 * DAY, 31 * DAY],
+  ])('%s at %s: in %d ms, and every %d ms at the longest', (every, time, next, longest) => {
+    expect(periodMs(every, tuesday(time))).toBe(next);
+    expect(cycleMs(every, tuesday(time))).toBe(longest);
   });
 });
 
-describe('durations', () => {
-  test.each([
-    ['90d', 7_776_000_000],
-    ['36h', 129_600_000],
-    ['5s', 5_000],
-    ['250ms', 250],
-  ])('%s is %d ms', (text, ms) => expect(parseDuration(text)).toBe(ms));
-  test.each(['', '5', '5 s', '-5s', '1.5h', '5S', 'P1D'])('"%s" is none', (text) =>
-    expect(parseDuration(text)).toBeNull(),
-  );
-  test.each([
-    [0, '0ms'],
-    [5_000, '5s'],
-    [3_600_000, '1h'],
-    [90_061_000, '1d 1h'],
-    [86_400_000 * 3 + 5_000, '3d'],
-  ])('%d ms reads %s', (ms, text) => expect(formatSpan(ms)).toBe(text));
+describe('what a tenant’s facts speak of', () => {
+  const base = specWith();
+  const differ: [string, TenantSpec][] = [
+    ['the site', specWith({ connectwise: { site: 'https://eu.myconnectwise.net' } })],
+    ['the company', specWith({ connectwise: { companyId: 'beta' } })],
+    ['the role', specWith({ connectwise: { role: { name: 'Sync' } } })],
+    ['a member', specWith({ connectwise: { members: { identifiers: ['umbrella-a', 'umbrella-c'] } } })],
+    ['the configuration type', specWith({ integration: { configurationType: 'Umbrella' } })],
+    ['the console', specWith({ umbrella: { console: 'mssp' } })],
+    ['Umbrella’s address', specWith({ umbrella: { url: 'https://api.umbrella.example' } })],
+    ['the organisation', specWith({ umbrella: { organizationId: 7 } })],
+  ];
+  const same: [string, TenantSpec][] = [
+    ['the period', specWith({ every: '5m' })],
+    ['the levels', specWith({ connectwise: { role: { levels: {} } } })],
+    ['the level of the members', specWith({ connectwise: { members: { level: 'Branch' } } })],
+    [
+      'the order of the members',
+      specWith({ connectwise: { members: { identifiers: ['umbrella-b', 'umbrella-a'] } } }),
+    ],
+    [
+      'the spelling of the members',
+      specWith({ connectwise: { members: { identifiers: ['UMBRELLA-A', 'Umbrella-B'] } } }),
+    ],
+    ['the mode', specWith({ mode: 'repair' })],
+  ];
+  test.each(differ)('is something else where the spec names another: %s', (_, spec) => {
+    expect(subjectOf(spec)).not.toBe(subjectOf(base));
+  });
+  test.each(same)('is the same whatever the spec says of %s', (_, spec) => {
+    expect(subjectOf(spec)).toBe(subjectOf(base));
+  });
+  it('is told apart wherever it differs', () => {
+    expect(new Set(differ.map(([, spec]) => subjectOf(spec))).size).toBe(differ.length);
+  });
 });
 
-it('a secret prints nowhere', () => {
-  fc.assert(
-    fc.property(fc.string({ minLength: 12, maxLength: 60 }), (value) => {
-      const secret = new Secret(value);
-      const shown = [['x', secret].join(), JSON.stringify({ secret }), inspect({ secret }), String(secret)];
-      return secret.reveal() === value && shown.every((text) => text.includes('[secret]'));
-    }),
-  );
+describe('the names of a tenant', () => {
+  const spec = specWith();
+
+  test.each([
+    ['umbrella-a', 'a'],
+    ['UMBRELLA-A', 'a'],
+    ['umbrella-b', 'b'],
+    ['umbrella', null],
+    ['umbrella-a2', null],
+    ['', null],
+  ])('the member %s has the slot %s', (member, slot) => {
+    expect(slotOf(spec, member)).toBe(slot);
+  });
+
+  it('identifiers are compared without case, and wholly', () => {
+    expect(sameIdentifier('Umbrella-A', 'umbrella-a')).toBe(true);
+    expect(sameIdentifier('umbrella-a', 'umbrella')).toBe(false);
+  });
+
+  it('a company is the same in any spelling, and another on another site', () => {
+    const of = (connectwise: object) => companyIdentity(specWith({ connectwise: { ...connectwise } }));
+    expect(of({ companyId: 'ACME' })).toBe(of({ companyId: 'acme' }));
+    expect(of({ companyId: 'acme' })).not.toBe(of({ companyId: 'beta' }));
+    expect(of({})).not.toBe(of({ site: 'https://eu.myconnectwise.net' }));
+  });
+
+  it('each credential is bound to the vendor that it is for', () => {
+    expect(Object.fromEntries(PURPOSES.map((purpose) => [purpose, originFor(spec, purpose)]))).toEqual({
+      management: 'https://na.myconnectwise.net',
+      integration: 'https://na.myconnectwise.net',
+      'umbrella-api': 'https://api.umbrella.com',
+      'umbrella-key-admin': 'https://api.umbrella.com',
+    });
+  });
 });
