@@ -32,7 +32,7 @@ const INHERITED = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ'];
 
 const children = new Set<ChildProcess>();
 
-export interface Ended {
+interface Ended {
   code: number | null;
   signal: NodeJS.Signals | null;
 }
@@ -126,7 +126,7 @@ export async function run(
 }
 
 /** One line of the service's log. */
-export type LogLine = Record<string, unknown> & { msg?: string };
+type LogLine = Record<string, unknown> & { msg?: string };
 
 export interface Service extends Running {
   url: string;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { seedMany, seedScenario } from '../../src/simulator/index.ts';
 import { createEmptyDatabase } from '../support/postgres.ts';
 import { surviveWithoutDatabase } from './database-trouble.ts';
@@ -21,6 +21,8 @@ import {
 } from './harness.ts';
 
 expectNothingLeft();
+// On a busy machine each process takes seconds to start.
+vi.setConfig({ testTimeout: 90_000 });
 
 describe('a configuration that cannot be used', () => {
   test('is told whole, with each variable, and no secret of it', async () => {

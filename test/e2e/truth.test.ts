@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Examination, PlanView, StatusView, TenantSummary } from '../../src/reconciler/commands.ts';
 import type { Handoff } from '../../src/domain/handoff.ts';
 import { demoCompanies, scenarioSecrets, seedDemo } from '../../src/simulator/index.ts';
@@ -22,6 +22,8 @@ import {
 } from './harness.ts';
 
 expectNothingLeft();
+// On a busy machine each process takes seconds to start.
+vi.setConfig({ testTimeout: 90_000 });
 
 /** What `observe` must tell of a tenant of `examples/tenants.yaml`, and what `repair` then makes of it. */
 interface Truth {
@@ -299,7 +301,10 @@ describe('the twelve tenants of the examples, observed', () => {
 
   test('the command line shows the same, as text and as JSON, and ends with the code that says so', async () => {
     const [get, getJson] = await Promise.all([parasol('get'), parasol('--json', 'get')]);
-    const [ready, drifting] = await Promise.all([parasol('status', 'acme'), parasol('status', 'cedar')]);
+    const [ready, drifting] = await Promise.all([
+      parasol('status', 'acme'),
+      parasol('status', 'cedar', '--json'),
+    ]);
     const [plan, planJson] = await Promise.all([
       parasol('plan', 'birch'),
       parasol('plan', 'birch', '--json'),
@@ -317,7 +322,9 @@ describe('the twelve tenants of the examples, observed', () => {
     expect(ready.code).toBe(0);
     expect(ready.stdout).toMatch(/ready/i);
     expect(drifting.code).toBe(2);
-    expect(drifting.stdout).toContain('Companies/Configurations.edit');
+    expect(json<StatusView>(drifting).drift).toMatchObject([
+      { path: 'role.levels.Companies/Configurations.edit', action: 'handoff:grant-role-levels' },
+    ]);
     expect(plan.code).toBe(2);
     expect(plan.stdout).toContain('Creates the security role Umbrella');
     expect(planWords(json<PlanView>(planJson))).toEqual(TRUTHS['birch']?.plan);
@@ -403,6 +410,7 @@ describe('the same tenants, in repair', () => {
     expect(half.code).toBe(4);
     expect(half.stderr).toContain('two lines');
     expect(waiting.code).toBe(3);
+    expect(waiting.stdout).toContain('issue-integration-key');
 
     const input = `${made.publicKey}\n${made.privateKey}\n`;
     const given = done(await run(['submit', id.slice(-8), '--as', 'ann', '--json'], { env, input }));

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Secret } from '../../src/domain/secret.ts';
 import type { StatusView } from '../../src/reconciler/commands.ts';
 import {
+  scenarioSecrets,
   seedScenario,
   type JournalEntry,
   type KeyPair,
@@ -356,6 +357,8 @@ describe.each(EFFECTS)('$name', (effect) => {
     const isThere = (await service.get(`/tenants/${id}`)).status === 200;
     if (isThere) await reconciled(service, id);
     await effect.done(id);
+    // What a deleted tenant's member had for keys went with its pairs.
+    expect(isThere ? await unknownKeys(id, [scenarioSecrets(id).integrationKey]) : []).toEqual([]);
     expect(applied(id)).toEqual([`${method} ${operation}`]);
     // What was sent again had not been done: its first try was held and lost.
     expect(writes(id).filter(({ applied, fault }) => !applied && fault !== 'hangBefore')).toEqual([]);
