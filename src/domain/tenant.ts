@@ -142,7 +142,16 @@ const membersSchema = z
   })
   .superRefine((members, context) => {
     const want = members.strategy === 'alternating' ? 2 : 1;
-    const distinct = new Set(members.identifiers.map((identifier) => identifier.toLowerCase()));
+    const [first, second] = members.identifiers.map((identifier) => identifier.toLowerCase());
+    const distinct = new Set([first, second].filter((identifier) => identifier !== undefined));
+    // The paths of drift name a member's fields after a dot.
+    if (first && second && (first.startsWith(`${second}.`) || second.startsWith(`${first}.`))) {
+      context.addIssue({
+        code: 'custom',
+        path: ['identifiers'],
+        message: 'one must not be the other and a dot with more',
+      });
+    }
     if (members.identifiers.length !== want || distinct.size !== want) {
       context.addIssue({
         code: 'custom',

@@ -436,7 +436,10 @@ export const specOf: fc.Arbitrary<TenantSpec> = fc.constantFrom(
   specWith(),
   specWith({ every: '0 6 * * *' }),
   specWith({ integration: { nothingMapped: true } }),
-  specWith({ connectwise: { members: { adopt: true, dedicated: true } } }),
+  specWith({
+    connectwise: { members: { adopt: true, dedicated: true } },
+    onDelete: 'deactivate-members',
+  }),
   specWith({ umbrella: { apiKeyExpires: undefined } }),
 );
 

@@ -66,6 +66,14 @@ describe('a tenant’s spec', () => {
     ['a window in no known zone', 'rotation.window', 'Sat 02:00-06:00 Europe/Atlantis'],
     ['an identifier over 15 characters', 'connectwise.members.identifiers', ['umbrella-primary-a', 'b']],
     ['the same identifier twice', 'connectwise.members.identifiers', ['umbrella', 'UMBRELLA']],
+    ['an identifier that is the other and a dot', 'connectwise.members.identifiers', ['umb', 'UMB.active']],
+    ['three identifiers', 'connectwise.members.identifiers', ['a', 'b', 'c']],
+    ['one identifier for two slots', 'connectwise.members', { identifiers: ['a'] }],
+    [
+      'two identifiers for one slot',
+      'connectwise.members',
+      { strategy: 'same-member', identifiers: ['a', 'b'] },
+    ],
     ['a role name over 30 characters', 'connectwise.role.name', 'U'.repeat(31)],
     ['plain http to a host elsewhere', 'connectwise.site', 'http://na.myconnectwise.net'],
     ['a site with a path', 'connectwise.site', 'https://na.myconnectwise.net/v4_6_release'],
@@ -79,6 +87,9 @@ describe('a tenant’s spec', () => {
 
   test.each([
     ['a duration', 'every', '90s'],
+    ['identifiers that begin alike', 'connectwise.members.identifiers', ['umb.a', 'umb.b']],
+    ['an identifier of 15 characters', 'connectwise.members.identifiers', ['umbrella-123456', 'b']],
+    ['one identifier for one slot', 'connectwise.members', { strategy: 'same-member', identifiers: ['a'] }],
     ['a cron expression', 'every', '0 6 * * *'],
     ['plain http to loopback', 'connectwise.site', 'http://127.0.0.1:9080'],
     ['a window with days and zone', 'rotation.window', 'Sat,Sun 02:00-06:00 Europe/Madrid'],
