@@ -1,6 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Node } from 'yaml';
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+  type Alias,
+  type Node,
+} from 'yaml';
 import type { z } from 'zod';
 import { companyIdentity, tenantInputSchema, type TenantInput, type TenantSpec } from '../domain/tenant.ts';
 
@@ -41,11 +51,11 @@ export interface ReferenceSources {
 type Path = (string | number)[];
 
 const REFERENCE = /^\$\{(env|file):([^{}]+)\}$/;
-const PAIRS: ReadonlySet<PropertyKey> = new Set(['managementKey', 'integrationKey', 'apiKey', 'keyAdmin']);
+const PAIRS: ReadonlySet<string> = new Set(['managementKey', 'integrationKey', 'apiKey', 'keyAdmin']);
 const SECRET_KEYS: ReadonlySet<string> = new Set(['publicKey', 'privateKey', 'key', 'secret']);
-/** Deeper, or more, than any honest file; an alias that contains itself would not end. */
-const DEEPEST = 40;
-const MOST_NODES = 2_000_000;
+const PAIR_KEYS: ReadonlySet<string> = new Set([...SECRET_KEYS, 'member']);
+/** More than 10,000 tenants have: aliases of aliases make a short file endless. */
+const MOST_NODES = 1_000_000;
 
 /** The library's own words quote the file, secrets included; these do not. */
 const YAML_PROBLEMS: Readonly<Record<string, string>> = {
@@ -58,6 +68,7 @@ const YAML_PROBLEMS: Readonly<Record<string, string>> = {
   MISSING_CHAR: 'a colon, comma, quote or bracket is missing',
   MULTILINE_IMPLICIT_KEY: 'a colon is missing after the key',
   MULTIPLE_DOCS: 'a second document starts: one file is one document',
+  RESOURCE_EXHAUSTION: 'is nested too deeply',
   TAB_AS_INDENT: 'is indented with a tab: YAML takes spaces only',
   TAG_RESOLVE_FAILED: 'has a tag that nobody knows',
   UNEXPECTED_TOKEN: 'is not expected here',
@@ -98,11 +109,14 @@ class FileReader {
   readonly #lines = new LineCounter();
   readonly #sources: ReferenceSources;
   readonly #document;
-  /** Offset of a value, and of a key, by path. */
-  readonly #values = new Map<string, number>();
-  readonly #keys = new Map<string, number>();
-  readonly #problems: (FileProblem & { key: string })[] = [];
+  /** What each alias stands for; one without an anchor before it is not here. */
+  readonly #targets: ReadonlyMap<Alias, Node>;
+  readonly #problems: FileProblem[] = [];
+  /** Paths of which a problem was said. */
+  readonly #said = new Set<string>();
   readonly #secrets = new Set<string>();
+  /** Lists and groups that are being read. */
+  readonly #open = new Set<unknown>();
   #nodes = 0;
   /** Not YAML, so that nothing in it can be judged. */
   unreadable = false;
@@ -110,41 +124,43 @@ class FileReader {
   constructor(text: string, sources: ReferenceSources) {
     this.#sources = sources;
     this.#document = parseDocument(veil(text), { lineCounter: this.#lines, prettyErrors: false });
+    this.#targets = targetsOf(this.#document);
   }
 
   read(): unknown {
+    const lines = new Set<number>();
     for (const { code, pos } of [...this.#document.errors, ...this.#document.warnings]) {
-      const { line, col } = this.#lines.linePos(pos[0]);
-      const message = YAML_PROBLEMS[code] ?? `is not YAML (${code.toLowerCase().replaceAll('_', ' ')})`;
-      this.#problems.push({ line, column: col, path: '', message, key: '' });
       if (code !== 'DUPLICATE_KEY') this.unreadable = true;
+      const position = this.#position(pos[0]);
+      // What follows on the same line follows from the first.
+      if (lines.has(position.line)) continue;
+      lines.add(position.line);
+      const message = YAML_PROBLEMS[code] ?? `is not YAML (${code.toLowerCase().replaceAll('_', ' ')})`;
+      this.#problems.push({ ...position, path: '', message });
     }
     return this.unreadable ? null : this.#value(this.#document.contents, [], false);
   }
 
   /** Says a problem at a path; what is wrong is said once for each place. */
-  say(path: Path, message: string, at: 'key' | 'hidden-key' | 'value' = 'value'): void {
-    const key = pathKey(path);
-    if (this.#problems.some((problem) => problem.key === key && key !== '')) return;
-    const offset = at === 'value' ? undefined : this.#keys.get(key);
-    const position = offset === undefined ? this.#nearest(path) : this.#position(offset);
-    const shown = at === 'hidden-key' ? [...path.slice(0, -1), '…'] : path;
-    this.#problems.push({ ...position, path: showPath(shown), message, key });
+  say(path: Path, message: string, at: 'key' | 'value' = 'value'): void {
+    const key = JSON.stringify(path);
+    if (this.#said.has(key)) return;
+    this.#said.add(key);
+    this.#problems.push({ ...this.#find(path, at).position, path: showPath(path), message });
   }
 
   problems(): FileProblem[] {
-    return this.#problems
-      .map(({ line, column, path, message }) => ({ line, column, path, message }))
-      .toSorted((a, b) => a.line - b.line || a.column - b.column);
+    return this.#problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
   }
 
   /** Null where the path leaves the file at once. */
   positionOf(path: Path): FilePosition | null {
-    return this.#values.has(pathKey(path.slice(0, 1))) ? this.#nearest(path) : null;
+    const { position, depth } = this.#find(path, 'value');
+    return depth === 0 ? null : position;
   }
 
   lineOf(path: Path): number {
-    return this.#nearest(path).line;
+    return this.#find(path, 'value').position.line;
   }
 
   conceal(text: string): string {
@@ -153,37 +169,60 @@ class FileReader {
     return concealed;
   }
 
-  /** What is missing has no place of its own: the nearest thing around it has. */
-  #nearest(path: Path): FilePosition {
-    for (let length = path.length; length >= 0; length -= 1) {
-      const key = pathKey(path.slice(0, length));
-      const offset =
-        length === path.length ? this.#values.get(key) : (this.#keys.get(key) ?? this.#values.get(key));
-      if (offset !== undefined) return this.#position(offset);
+  /**
+   * Where a value or its key stands. What is missing has no place of its own: the nearest thing around it has,
+   * `depth` steps of the path from the root.
+   */
+  #find(path: Path, wanted: 'key' | 'value'): { position: FilePosition; depth: number } {
+    let node: unknown = this.#document.contents;
+    let key = node;
+    let depth = 0;
+    for (; depth < path.length; depth += 1) {
+      const inner = childOf(this.#target(node), path[depth] ?? '');
+      if (inner === null) break;
+      ({ key, node } = inner);
     }
-    return { line: 1, column: 1 };
+    const place = (wanted === 'value' && depth === path.length && hasRange(node) ? node : key) as Node | null;
+    return { position: this.#position(place?.range?.[0] ?? 0), depth };
   }
 
   #position(offset: number): FilePosition {
     const { line, col } = this.#lines.linePos(offset);
-    return { line, column: col };
+    return { line: Math.max(line, 1), column: Math.max(col, 1) };
+  }
+
+  #target(node: unknown): unknown {
+    return isAlias(node) ? this.#targets.get(node) : node;
   }
 
   #value(node: unknown, path: Path, secret: boolean): unknown {
-    const place = isAlias(node) ? (node.resolve(this.#document) ?? node) : node;
-    this.#remember(node as Node | null, path);
+    if (this.unreadable) return null;
+    const place = this.#target(node);
     this.#nodes += 1;
-    if (path.length > DEEPEST || this.#nodes > MOST_NODES) {
-      if (!this.unreadable) this.say(path.slice(0, 2), 'is nested without end, or far too large');
-      this.unreadable = true;
-      return null;
+    if (this.#nodes > MOST_NODES) return this.#giveUp(path, 'makes the file far too large');
+    if (this.#open.has(place)) return this.#giveUp(path, 'is an alias of something that contains it');
+    if (isAlias(node) && place === undefined) {
+      this.say(path, 'is an alias, and no anchor of its name stands before it');
+      return UNREAD;
     }
     if (secret) return this.#secret(isScalar(place) ? unveil(place.value) : place, path);
-    if (isMap(place)) return this.#map(place.items, path);
-    if (isSeq(place)) return place.items.map((item, index) => this.#value(item, [...path, index], false));
-    if (!isScalar(place)) return null;
-    const value = unveil(place.value);
-    return typeof value === 'string' ? this.#text(value, path) : value;
+    if (isScalar(place)) {
+      const value = unveil(place.value);
+      return typeof value === 'string' ? this.#text(value, path) : value;
+    }
+    if (!isMap(place) && !isSeq(place)) return null;
+    this.#open.add(place);
+    const value = isMap(place)
+      ? this.#map(place.items, path)
+      : place.items.map((item, index) => this.#value(item, [...path, index], false));
+    this.#open.delete(place);
+    return value;
+  }
+
+  #giveUp(path: Path, message: string): null {
+    this.say(path, message);
+    this.unreadable = true;
+    return null;
   }
 
   #map(items: readonly { key: unknown; value: unknown }[], path: Path): Record<string, unknown> {
@@ -192,19 +231,13 @@ class FileReader {
         this.say(path, 'has a key that is not a plain word');
         return [];
       }
-      const name = String(key.value);
+      const name = nameOf(key.value);
       const inner = [...path, name];
-      if (key.range) this.#keys.set(pathKey(inner), key.range[0]);
       // A key without a value is as good as absent, so that its default holds.
       const read = this.#value(value, inner, SECRET_KEYS.has(name) && path.length > 1);
       return read === null ? [] : [[name, read]];
     });
     return Object.fromEntries(entries);
-  }
-
-  #remember(node: Node | null, path: Path): void {
-    const offset = node?.range?.[0];
-    if (offset !== undefined) this.#values.set(pathKey(path), offset);
   }
 
   #secret(value: unknown, path: Path): string {
@@ -260,6 +293,8 @@ const veil = (text: string): string => text.replace(/\$\{((?:env|file):[^{}\n]*)
 const unveil = (value: unknown): unknown =>
   typeof value === 'string' ? value.replace(/\$\u{e000}([^\u{e001}]*)\u{e001}/gu, '${$1}') : value;
 
+const nameOf = (key: unknown): string => String(unveil(key));
+
 /** Stands in for a value that was refused, so that the rest can still be judged. */
 const UNREAD = 'unread';
 
@@ -272,13 +307,57 @@ function codeOf(error: unknown): string {
   );
 }
 
-const pathKey = (path: Path): string => JSON.stringify(path.map(String));
+/** An alias stands for the last anchor of its name before it. */
+function targetsOf(document: ReturnType<typeof parseDocument>): Map<Alias, Node> {
+  const anchors = new Map<string, Node>();
+  const targets = new Map<Alias, Node>();
+  visit(document, {
+    Alias(_, alias) {
+      const target = anchors.get(alias.source);
+      if (target !== undefined) targets.set(alias, target);
+    },
+    Value(_, node) {
+      if (node.anchor !== undefined) anchors.set(node.anchor, node);
+    },
+  });
+  return targets;
+}
 
+/** One step of a path inside a list or a group, with what names it: its key, or the entry itself. */
+function childOf(node: unknown, part: string | number): { key: unknown; node: unknown } | null {
+  if (isSeq(node)) {
+    const item = node.items[Number(part)];
+    return item === undefined ? null : { key: item, node: item };
+  }
+  const pair = isMap(node)
+    ? node.items.find(({ key }) => isScalar(key) && nameOf(key.value) === String(part))
+    : undefined;
+  return pair === undefined ? null : { key: pair.key, node: pair.value };
+}
+
+const hasRange = (node: unknown): boolean => (node as Node | null)?.range != null;
+
+/**
+ * A name that looks like none may be half of a broken line, and inside a pair any unknown one may be a secret
+ * that slipped to the left of its colon: neither is shown.
+ */
 function showPath(path: Path): string {
+  let inPair = false;
   return path
-    .map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? part : `.${part}`))
+    .map((part, index) => {
+      if (typeof part === 'number') return `[${part}]`;
+      const shown = inPair
+        ? PAIR_KEYS.has(part)
+        : (path[index - 1] === 'levels' ? FUNCTION : NAME).test(part);
+      inPair ||= PAIRS.has(part);
+      return `${index === 0 ? '' : '.'}${shown ? part : '…'}`;
+    })
     .join('');
 }
+
+const NAME = /^[\w<-]{1,40}$/;
+/** `Service Desk/Service Tickets` */
+const FUNCTION = /^[\w &(),./-]{1,100}$/;
 
 function checkTenants(root: unknown, reader: FileReader): TenantInput[] {
   if (!isRecord(root) || !('tenants' in root)) {
@@ -312,10 +391,7 @@ type Issue = z.core.$ZodIssue;
 function sayIssue(reader: FileReader, tenant: unknown, prefix: Path, issue: Issue): void {
   const path = [...prefix, ...(issue.path as Path)];
   if (issue.code === 'unrecognized_keys') {
-    // Inside a pair the unknown name may be a secret that slipped to the left of its colon.
-    const hidden = issue.path.some((name) => PAIRS.has(name));
-    for (const key of issue.keys)
-      reader.say([...path, key], 'is not a known setting', hidden ? 'hidden-key' : 'key');
+    for (const key of issue.keys) reader.say([...path, key], 'is not a known setting', 'key');
     return;
   }
   if (issue.code === 'invalid_union') {
