@@ -23,10 +23,17 @@ export async function readPair(
   return [first, second];
 }
 
+const MOST_INPUT = 64 * 1024;
+
 async function twoLines(stdin: CliIo['stdin'], labels: readonly [string, string]): Promise<[string, string]> {
   let text = '';
   stdin.setEncoding('utf8');
-  for await (const part of stdin) text += String(part);
+  for await (const part of stdin) {
+    text += String(part);
+    if (text.length > MOST_INPUT) {
+      throw new BadSecretInput('Standard input is longer than any pair of keys. Nothing was sent.');
+    }
+  }
   const lines = text.split(/\r?\n/).map((line) => line.trim());
   while (lines.at(-1) === '') lines.pop();
   const [first, second] = lines;
@@ -45,13 +52,17 @@ async function ask(
 ): Promise<[string, string]> {
   const answers: string[] = [];
   let line = '';
+  let before = '';
   stdin.setEncoding('utf8');
   stdin.setRawMode?.(true);
   stderr.write(`${labels[0]} (not shown): `);
   try {
     // The terminal must still be there to be set back.
     for await (const part of stdin.iterator({ destroyOnReturn: false })) {
-      for (const key of String(part).replaceAll('\r\n', '\r')) {
+      for (const key of String(part)) {
+        const endsTwice = before === '\r' && key === '\n';
+        before = key;
+        if (endsTwice) continue;
         if (key === '\u0003' || key === '\u0004') throw new BadSecretInput('Given up. Nothing was sent.');
         if (key === '\u007f' || key === '\b') line = line.slice(0, -1);
         else if (key === '\r' || key === '\n') {

@@ -31,7 +31,7 @@ export async function fakeService(routes: Routes) {
         body: { title: 'Not found', status: 404, detail: `There is nothing at ${path}.` },
       };
       response.writeHead(answer.status ?? 200, { 'content-type': 'application/json' });
-      response.end(typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body));
+      return response.end(typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body));
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

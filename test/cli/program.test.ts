@@ -118,7 +118,7 @@ describe('what people read', () => {
       {},
       { 'GET /tenants/cedar/customers': answer({ items: evil }) },
     );
-    expect(out).not.toMatch(/[\u001b\u0007\u202e]/);
+    for (const steering of ['\u001b', '\u0007', '\u202e']) expect(out).not.toContain(steering);
     expect(out).toContain('North wind');
   });
 
