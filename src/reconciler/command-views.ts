@@ -1,9 +1,10 @@
 import { ready, type Condition, type Truth } from '../domain/condition.ts';
 import type { HeldCredential } from '../domain/credential.ts';
 import { formatSpan, toMs } from '../domain/duration.ts';
-import { expectedWrites, matchCustomers, type MatchedCustomer } from '../domain/evidence.ts';
-import { noFacts, type Facts } from '../domain/observation.ts';
-import { originFor, periodMs, slotOf, subjectOf, type TenantSpec } from '../domain/tenant.ts';
+import { expectedWrites, matchCustomers, newestWrite, type MatchedCustomer } from '../domain/evidence.ts';
+import { noFacts } from '../domain/observation.ts';
+import { originFor, slotOf, subjectOf, type TenantSpec } from '../domain/tenant.ts';
+import { horizonsOf } from '../domain/verdict.ts';
 import type { CustomerView, KeyView, PlanView, StatusView, TenantSummary, TenantView } from './commands.ts';
 import type { StoredStatus, StoredTenant, TenantRecord, TenantRow } from './ports.ts';
 
@@ -59,9 +60,6 @@ function currentKeys(spec: TenantSpec, credentials: HeldCredential[]): KeyView[]
     .map((held) => keyView(spec, held));
 }
 
-/** The shortest horizon of any condition: what was seen longer ago proves nothing any more (rulings 2). */
-const HOLDS = { periods: 4, atLeastMs: toMs('5m') };
-
 type Observed = { conditions: Condition[]; observedAt: string } | null;
 
 /** Whether the tenant is ready now, and what stands in the way: of this spec, and seen lately. */
@@ -76,9 +74,9 @@ function readiness(
   if (conditions.some(({ observedGeneration }) => observedGeneration < generation)) {
     return unseen(`a reconcile of generation ${generation}`);
   }
-  const at = new Date(observedAt);
-  const age = now.getTime() - at.getTime();
-  if (age > Math.max(HOLDS.periods * periodMs(spec.every, at), HOLDS.atLeastMs)) {
+  const age = now.getTime() - Date.parse(observedAt);
+  // Beyond the shortest horizon of any condition what was seen proves nothing any more (rulings 2).
+  if (age > horizonsOf(spec, now).keys) {
     return unseen(`a reconcile: the last one was ${formatSpan(age)} ago`);
   }
   const truth = ready(conditions);
@@ -123,7 +121,7 @@ export function statusView(record: TenantRecord, now: Date): StatusView {
     conditions: status?.conditions ?? [],
     drift: status?.drift ?? [],
     keys: currentKeys(spec, credentials),
-    evidence: evidenceView(spec, status),
+    evidence: evidenceView(spec, status, now),
     rotation: null,
     handoffs: handoffs.map(({ id, kind, subject, state, deadline, claimedBy, overdueSince }) => ({
       id,
@@ -140,19 +138,26 @@ export function statusView(record: TenantRecord, now: Date): StatusView {
   };
 }
 
-/** What was seen of the company and the console that the spec names; of others it says nothing. */
-function factsOf(spec: TenantSpec, status: StoredStatus | null): Facts {
-  return status && (status.memory.subject ?? subjectOf(spec)) === subjectOf(spec) ? status.facts : noFacts();
+/** What was seen, and learned, of the company and the console that the spec names; of others it says nothing. */
+function seenOf(spec: TenantSpec, status: StoredStatus | null): Pick<StoredStatus, 'facts' | 'memory'> {
+  const subject = subjectOf(spec);
+  return status && (status.memory.subject ?? subject) === subject
+    ? status
+    : { facts: noFacts(), memory: { type: null, bursts: [] } };
 }
 
-function evidenceView(spec: TenantSpec, status: StoredStatus | null): StatusView['evidence'] {
-  const { writes, customers } = factsOf(spec, status);
-  const seen = writes?.value && expectedWrites(spec, writes.value);
+function evidenceView(spec: TenantSpec, status: StoredStatus | null, now: Date): StatusView['evidence'] {
+  const { facts, memory } = seenOf(spec, status);
+  const { writes, customers } = facts;
+  const written = writes?.value && expectedWrites(spec, writes.value);
+  // A write that is dated ahead of the clock would count as the newest until that day.
+  const past = (written ?? []).filter(({ at }) => Date.parse(at) <= now.getTime());
+  const newest = newestWrite(spec, memory, past);
   return {
-    lastUmbrellaWriteAt: seen?.[0]?.at ?? null,
-    by: seen?.[0]?.by ?? null,
+    lastUmbrellaWriteAt: newest?.at ?? null,
+    by: newest?.by ?? null,
     customers: customers?.value?.length ?? null,
-    configurations: seen?.length ?? null,
+    configurations: written?.length ?? null,
   };
 }
 
@@ -167,7 +172,7 @@ export function planView({ tenant, status }: Pick<TenantRecord, 'tenant' | 'stat
 }
 
 export function customerViews({ tenant: { spec }, status }: TenantRecord): CustomerView[] {
-  const { customers, writes } = factsOf(spec, status);
+  const { customers, writes } = seenOf(spec, status).facts;
   return matchCustomers(customers?.value ?? [], writes?.value).map(customerView);
 }
 

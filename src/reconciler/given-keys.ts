@@ -155,14 +155,14 @@ export function credentialCommand(spec: TenantSpec, purpose: Purpose, member: st
 
 /**
  * Names the Umbrella console that a tenant speaks for; equal for equal consoles (rulings 26). A client id is
- * half of a pair: it is told as SHA-256 over itself and the console's address, which no column can give back.
- * Undefined: nothing that was given tells it.
+ * half of a pair, so that no column holds it: its SHA-256 stands for it. Undefined: nothing that was given
+ * tells the console.
  */
 export function consoleIdentity({ umbrella }: TenantSpec, clientId: string | null): string | undefined {
   const { url, organizationId } = umbrella;
   if (organizationId !== undefined) return `${url} organization ${organizationId}`;
   if (clientId === null) return undefined;
-  return `${url} key ${createHash('sha256').update(`${url}\n${clientId}`).digest('hex')}`;
+  return `${url} key ${createHash('sha256').update(clientId).digest('hex')}`;
 }
 
 /** A pair sealed for this tenant, this purpose and the origin that it may be sent to (rulings 11). */

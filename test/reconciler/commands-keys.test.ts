@@ -227,6 +227,22 @@ describe('a console is one tenant’s:', () => {
     expect(refusal(await commands.apply([keyed('x', 'unnamed-u')], { dryRun: true }))).toContain('unnamed');
   });
 
+  test('a tenant that names neither its organization nor its key is known by nothing until it does', async () => {
+    await applied(commands, keyed('silent', 'silent-u', { organizationId: 11 }));
+    await applied(commands, keyed('silent', null));
+    const taken = (tenant: TenantInput) => commands.apply([tenant], { dryRun: true }).then(({ ok }) => !ok);
+    expect(await taken(keyed('x', null, { organizationId: 11 }))).toBe(false);
+    expect(await taken(keyed('x', 'silent-u'))).toBe(false);
+    await applied(commands, keyed('silent', 'silent-u'));
+    expect(await taken(keyed('x', 'silent-u'))).toBe(true);
+  });
+
+  test('a tenant that moved to another Umbrella address no longer stands for its old console', async () => {
+    await applied(commands, keyed('emigrant', 'emigrant-u'));
+    await applied(commands, keyed('emigrant', null, { url: ELSEWHERE }));
+    expect((await commands.apply([keyed('x', 'emigrant-u')], { dryRun: true })).ok).toBe(true);
+  });
+
   test('a key id is in no table in the clear', async () => {
     await applied(commands, keyed('hidden', 'hidden-u'));
     expect(await desk.dump()).not.toContain('hidden-u-public');
@@ -342,6 +358,27 @@ describe('a credential is replaced', () => {
     expect(
       refusal(await commands.replaceCredential('whose', 'integration', pair('whose-k'), 'umbrella-b')),
     ).toBe('conflict: That pair was given for umbrella-a and is to be proved first.');
+  });
+
+  test('with its own member, where the pair in use was given for another', async () => {
+    await applied(commands, integrated('corrected', 'corrected-k', 'umbrella-a'));
+    value(await commands.replaceCredential('corrected', 'integration', pair('corrected-k'), 'umbrella-b'));
+    const { credentials } = value(await commands.tenant('corrected'));
+    expect(credentials.map(({ state, member }) => `${state} ${member}`)).toEqual([
+      'active umbrella-a',
+      'candidate umbrella-b',
+    ]);
+  });
+
+  test('again, where it waited for its proof at another site', async () => {
+    await applied(commands, managed('moving', null));
+    value(await commands.replaceCredential('moving', 'integration', pair('moving-k'), 'umbrella-a'));
+    await applied(commands, managed('moving', null, EU_SITE));
+    value(await commands.replaceCredential('moving', 'integration', pair('moving-k'), 'umbrella-a'));
+    expect(await desk.keys('moving', 'integration', ['moving-k'])).toEqual([
+      'bound-elsewhere moving-k',
+      'candidate moving-k',
+    ]);
   });
 
   test('but not of a tenant that is going, or that is not there', async () => {

@@ -264,6 +264,30 @@ describe('the status', () => {
     expect(items).toContainEqual(run);
   });
 
+  test('remembers a write of Umbrella’s that a technician’s edit covered', async () => {
+    await applied(commands, input('covered'));
+    const lastWrite = { at: '2026-11-24T06:30:00.000Z', by: 'umbrella-b', configuration: 'Globex Inc' };
+    await desk.run('covered', { status: status({ facts, memory: { type: null, bursts: [], lastWrite } }) });
+    expect(value(await commands.status('covered')).evidence).toMatchObject({
+      lastUmbrellaWriteAt: lastWrite.at,
+      by: 'umbrella-b',
+    });
+  });
+
+  test('tells no write that is dated ahead of the clock', async () => {
+    await applied(commands, input('ahead'));
+    const configurations = [
+      configuration(4, 'Globex Inc'),
+      configuration(6, 'Initech', { lastUpdated: '2027-01-01T00:00:00.000Z' }),
+    ];
+    const writes = seen({ type: { id: 1, name: 'Cisco Umbrella' }, complete: true, configurations });
+    await desk.run('ahead', { status: status({ facts: { ...facts, writes } }) });
+    expect(value(await commands.status('ahead')).evidence).toMatchObject({
+      lastUmbrellaWriteAt: '2026-11-24T04:00:00.000Z',
+      configurations: 2,
+    });
+  });
+
   test('leaves out what was replaced, and tells what died since', async () => {
     await applied(
       commands,
