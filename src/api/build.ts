@@ -8,6 +8,7 @@ import type { Registry } from 'prom-client';
 import type { Commands } from '../reconciler/commands.ts';
 import { guard, type Authenticate } from './auth.ts';
 import { apiLogger } from './log.ts';
+import { learnMethods } from './methods.ts';
 import { describeApi } from './openapi.ts';
 import { handleError, Problem, send } from './problem.ts';
 import { handoffRoutes } from './routes/handoffs.ts';
@@ -60,7 +61,11 @@ export function buildApi(deps: ApiDeps): FastifyInstance {
     frameworkErrors: (error, request, reply) => void handleError(error, request, reply),
   });
   app.setErrorHandler(handleError);
-  app.setNotFoundHandler((_, reply) => send(reply, Problem.notFound('There is nothing at this address.')));
+  const methodsAt = learnMethods(app);
+  app.setNotFoundHandler(({ url }, reply) => {
+    const methods = methodsAt(url);
+    return send(reply, methods.length > 0 ? Problem.badMethod(methods) : Problem.nothingHere());
+  });
   // What is not JSON is answered with 415, not read as text.
   app.removeContentTypeParser('text/plain');
   validateWithZod(app);

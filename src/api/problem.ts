@@ -56,6 +56,17 @@ export class Problem extends Error {
     return new Problem(404, 'not-found', 'Not found', what);
   }
 
+  static nothingHere(): Problem {
+    return Problem.notFound('There is nothing at this address.');
+  }
+
+  static badMethod(methods: readonly string[]): Problem {
+    const allow = methods.join(', ');
+    return new Problem(405, 'method-not-allowed', 'Not with this method', `This address takes ${allow}.`, {
+      headers: { allow },
+    });
+  }
+
   static unauthorized(tokenGiven: boolean): Problem {
     return new Problem(
       401,
@@ -165,7 +176,7 @@ function toProblem(error: FastifyError): Problem {
       );
     case 'FST_ERR_BAD_URL':
     case 'FST_ERR_MAX_PARAM_LENGTH':
-      return Problem.notFound('There is nothing at this address.');
+      return Problem.nothingHere();
     default: {
       const status = error.statusCode ?? 500;
       if (status < 400 || status >= 500) return Problem.internal();

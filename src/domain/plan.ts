@@ -21,7 +21,7 @@ import {
   type HandoffKind,
   type Names,
 } from './handoff.ts';
-import { isFresh, type Facts, type MemberFact } from './observation.ts';
+import { isFresh, onlyFresh, type Facts, type MemberFact } from './observation.ts';
 import { expectedMembers, sameIdentifier, slotOf, type TenantSpec } from './tenant.ts';
 import type { IntegrationMemory, Verdict } from './condition.ts';
 
@@ -30,7 +30,7 @@ export interface OwnedObject {
   kind: 'role' | 'member';
   name: string;
   externalId: number;
-  how: 'created' | 'conforming' | 'adopted';
+  how: 'created' | 'conforming';
   since: string;
 }
 
@@ -309,11 +309,11 @@ function memberSteps(ground: PlanningGround): Step[] {
   return steps;
 }
 
-function isOwned({ owned, spec }: PlanningGround, member: MemberFact): boolean {
-  return (
-    spec.connectwise.members.adopt ||
-    owned.some((object) => object.kind === 'member' && object.externalId === member.id)
-  );
+/** A member is Parasol's to write: made by it, seen conforming once, or handed over by the spec (rulings 8). */
+export function isOwned({ owned, spec }: PlanningGround, member: MemberFact): boolean {
+  const expected = expectedMembers(spec).some((identifier) => sameIdentifier(identifier, member.identifier));
+  const known = owned.some(({ kind, externalId }) => kind === 'member' && externalId === member.id);
+  return expected && (spec.connectwise.members.adopt || known);
 }
 
 /** A member may be switched off where nothing but Umbrella uses it: declared so, or made by Parasol (rulings 9). */
@@ -412,8 +412,8 @@ function mayRevive({ credentials, owned }: PlanningGround, member: MemberFact): 
 
 function tableSetupSteps(ground: PlanningGround): Step[] {
   const { spec, facts, observedAt } = ground;
-  const proof = telling(spec, facts, ground.credentials);
-  if (!proof?.value.allowList || !isFresh(proof, observedAt)) return [];
+  const proof = telling(spec, onlyFresh(facts, observedAt), ground.credentials);
+  if (!proof?.value.allowList) return [];
   const wanted = spec.connectwise.role.tableSetup;
   const differences = compareAllowList(wanted, proof.value.allowList);
   if (differences.length === 0) return [];

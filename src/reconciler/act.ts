@@ -4,6 +4,7 @@ import { describeFailure, type Outcome } from '../domain/outcome.ts';
 import {
   describeAction,
   intentKey,
+  isOwned,
   SETTLE_MS,
   type Action,
   type OwnedObject,
@@ -169,7 +170,7 @@ async function actOnce(
   acted.tried.push(key);
   const writes = deps.vendors.connectwise(snapshot.tenant.spec).writes(management.pair, context, {
     ownedMembers: new Set(
-      ground.owned.filter(({ kind }) => kind === 'member').map(({ externalId }) => externalId),
+      ground.facts.members?.value?.items.filter((member) => isOwned(ground, member)).map(({ id }) => id),
     ),
     roleId: theRole(ground.spec, ground.facts)?.id ?? null,
     confirm: () => deps.claims.confirm(claim, limits.writeMs, generation),

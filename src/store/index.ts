@@ -1,8 +1,9 @@
 import type pg from 'pg';
-import type { Claims, Desk, Reconciles, Tokens, VaultChecks } from '../reconciler/ports.ts';
+import type { Claims, Desk, Housekeeping, Reconciles, Tokens, VaultChecks } from '../reconciler/ports.ts';
 import { createClaims } from './claims.ts';
 import { openDatabase, openPool, toStoreError, withStoreErrors } from './database.ts';
 import { createDesk } from './desk.ts';
+import { createHousekeeping } from './housekeeping.ts';
 import { createListener } from './listener.ts';
 import { createReconciles } from './reconciles.ts';
 import { createTokens } from './tokens.ts';
@@ -20,6 +21,7 @@ export interface Store {
   desk: Desk;
   tokens: Tokens;
   vaultChecks: VaultChecks;
+  housekeeping: Housekeeping;
   /** For the migrator. */
   pool: pg.Pool;
   /** Whether the database answers, and how fast; never throws. */
@@ -48,6 +50,7 @@ export function createStore(
     desk: withStoreErrors(createDesk(db)),
     tokens: withStoreErrors(createTokens(db)),
     vaultChecks: withStoreErrors(createVaultChecks(db)),
+    housekeeping: withStoreErrors(createHousekeeping(pool)),
     pool,
     async health() {
       const started = performance.now();

@@ -176,7 +176,8 @@ describe('credentials', () => {
 
   it('cannot be read', async () => {
     const { call } = startApi();
-    expect((await call('GET', '/tenants/acme/credentials/management')).statusCode).toBe(404);
+    const answer = await call('GET', '/tenants/acme/credentials/management');
+    expect([answer.statusCode, answer.headers.allow]).toEqual([405, 'PUT']);
   });
 
   it('need both halves, and the member of an integration key', async () => {

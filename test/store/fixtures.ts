@@ -58,7 +58,9 @@ export async function given(store: Store, ...ids: string[]): Promise<void> {
 export async function claimOf(store: Store, tenantId: string, owner = 'owner'): Promise<Claim> {
   const taken = await store.claims.take(owner, 100, 30_000);
   await Promise.all(
-    taken.filter(({ claim }) => claim.tenantId !== tenantId).map(({ claim }) => store.claims.release(claim, 0)),
+    taken
+      .filter(({ claim }) => claim.tenantId !== tenantId)
+      .map(({ claim }) => store.claims.release(claim, 0)),
   );
   const mine = taken.find(({ claim }) => claim.tenantId === tenantId);
   if (!mine) throw new Error(`${tenantId} was not due`);
@@ -114,7 +116,9 @@ export const resultOf = (change: Partial<Result> = {}): Result => ({
 
 /** Makes a tenant due by the database's clock, claimed or not: its time, or its lease, has run out. */
 export async function runOut(store: Store, tenantId: string): Promise<void> {
-  await store.pool.query("update tenants set next_run_at = now() - interval '1 second' where id = $1", [tenantId]);
+  await store.pool.query("update tenants set next_run_at = now() - interval '1 second' where id = $1", [
+    tenantId,
+  ]);
 }
 
 /** Rows of every table, to see that nothing was written, or nothing but what should be. */
