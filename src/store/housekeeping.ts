@@ -1,22 +1,31 @@
 import type pg from 'pg';
 import type { Census, Housekeeping } from '../reconciler/ports.ts';
 
+const CUTOFF = `now() - $1 * interval '1 millisecond'`;
+
 /**
- * Old rows go from the beginning of their tables: ids of runs and intents are UUID v7 and those of events count
- * up, so that the oldest are found by the primary key, without an index on time.
+ * Which rows may go, by the beginning of an index that each table has anyway: ids of runs are UUID v7 and those
+ * of events count up, so that both sort by time, and no index on their times is needed. Only the first batch is
+ * looked at: where nothing is old enough there, nothing is further on.
  */
-const PRUNE = ['runs', 'intents', 'events'].map((table) => {
-  const [at, settled] =
-    table === 'runs'
-      ? ['finished_at', 'true']
-      : table === 'intents'
-        ? ['opened_at', `outcome in ('applied', 'not-applied')`]
-        : ['at', 'true'];
-  return `
-    delete from ${table} where id in (
-      select id from (select id, ${at} as at, ${settled} as settled from ${table} order by id limit $2) as oldest
-       where at < now() - $1 * interval '1 millisecond' and settled)`;
-});
+const OLD: Record<'runs' | 'events' | 'intents', string> = {
+  runs: `select id from (select id, finished_at as at from runs order by id limit $2) as first where at < ${CUTOFF}`,
+  events: `select id from (select id, at from events order by id limit $2) as first where at < ${CUTOFF}`,
+  // One that is not settled stays while its tenant does, and hides none behind it.
+  intents: `
+    select id from intents
+     where opened_at < ${CUTOFF} and (settled_at < ${CUTOFF} or tenant_id is null)
+     order by opened_at limit $2`,
+};
+
+/** Rows that somebody else deletes at this moment, with their tenant or as another replica, are not waited for. */
+const PRUNE = Object.entries(OLD).map(
+  ([table, old]) => `
+  with old as materialized (
+    select id from ${table} where id in (${old}) for update skip locked
+  )
+  delete from ${table} using old where ${table}.id = old.id`,
+);
 
 const CENSUS = `
   select
@@ -26,9 +35,9 @@ const CENSUS = `
     (select coalesce(jsonb_agg(h), '[]') from (
        select kind, state, overdue_since is not null as overdue, count(*)::int as count
          from handoffs where state in ('open', 'claimed', 'submitted') group by 1, 2, 3) as h) as handoffs,
-    (select count(*)::int from tenants
-      where claim_owner is null and next_run_at < now() - interval '1 minute') as late,
-    (select count(*)::int from intents where outcome in ('open', 'unknown')) as "openIntents"`;
+    (select count(*)::int from tenants where next_run_at < now() - interval '1 minute') as late,
+    (select count(*)::int from intents
+      where outcome in ('open', 'unknown') and tenant_id is not null) as "openIntents"`;
 
 /** What is kept for a time only, and how much of what there is. */
 export const createHousekeeping = (pool: pg.Pool): Housekeeping => ({
