@@ -32,8 +32,6 @@ const writeWith: FastifySerializerCompiler<z.ZodType> =
 
 const pathOf = (path: readonly PropertyKey[]): string => path.map(String).join('.');
 
-/** Routes whose body is a pair. */
-const PAIR_ADDRESS = /\/credentials\/|\/submit$/;
 const PAIRS = new Set<PropertyKey>(['managementKey', 'integrationKey', 'apiKey', 'keyAdmin']);
 /** Routes whose body is a key pair itself. */
 const PAIR_BODY = /\/credentials\/|\/submit$/;

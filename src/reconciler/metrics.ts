@@ -95,14 +95,15 @@ export function createMetrics(housekeeping: Housekeeping, clock: { now(): Date }
         actions.inc({ outcome: outcome === 'done' ? 'done' : 'not-done' });
     },
     watch(loop) {
-      new Gauge({
+      const underWay = new Gauge({
         name: 'parasol_runs_under_way',
         help: 'Reconciles that run in this process now.',
-        registers,
+        registers: [],
         collect() {
           this.set(loop.running());
         },
       });
+      registry.registerMetric(underWay);
     },
   };
 }

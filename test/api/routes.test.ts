@@ -295,7 +295,7 @@ describe('an answer', () => {
     const { call, commands, logged } = startApi();
     const leaking = view();
     Object.assign(leaking.spec.connectwise, { managementKey: { publicKey: 'leak', privateKey: 'leak' } });
-    commands.tenant.mockResolvedValue({ ok: true, value: leaking } as Answer<typeof leaking>);
+    commands.tenant.mockResolvedValue({ ok: true, value: leaking });
     const answer = await call('GET', '/tenants/acme');
     expect(answer.statusCode).toBe(500);
     expect(answer.payload).not.toContain('leak');

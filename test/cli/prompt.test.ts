@@ -26,7 +26,7 @@ async function read(parts: readonly (string | Buffer)[], terminal: boolean) {
 
 describe('on a terminal', () => {
   test.each<[string, string[]]>([
-    ['key by key', [...'pub', '\r', ...'priv', '\r']],
+    ['key by key', 'pub\rpriv\r'.split('')],
     ['line by line', ['pub\r', 'priv\r']],
     ['both at once', ['pub\npriv\n']],
     ['both at once, copied on Windows', ['pub\r\npriv\r\n']],

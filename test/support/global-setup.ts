@@ -11,5 +11,5 @@ declare module 'vitest' {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const server = await startTestServer();
   project.provide('postgres', { url: server.url, template: server.template });
-  return server.stop;
+  return () => server.stop();
 }
