@@ -137,7 +137,8 @@ export function send(reply: FastifyReply, problem: Problem): FastifyReply {
   const { headers = {}, ...members } = problem.extra;
   return reply
     .code(problem.status)
-    .headers(headers)
+    // An address that cannot be read never comes to the hooks that set these.
+    .headers({ 'x-request-id': reply.request.id, 'cache-control': 'no-store', ...headers })
     .type('application/problem+json')
     .send({
       type: `urn:parasol:problem:${problem.kind}`,

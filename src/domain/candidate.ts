@@ -2,7 +2,7 @@ import type { CredentialState, HeldCredential } from './credential.ts';
 import { activeMember, compareAllowList, compareLevels, tooWeak } from './drift.ts';
 import { isFresh } from './observation.ts';
 import { isActiveAndSeen, type Seen } from './plan.ts';
-import { sameIdentifier } from './tenant.ts';
+import { sameIdentifier, slotOf } from './tenant.ts';
 
 /** What becomes of a pair, and why; a state that stays is told too, so that a person sees what it waits for. */
 export interface CandidateDecision {
@@ -56,6 +56,7 @@ function judge(ground: Seen, credential: HeldCredential): CandidateDecision {
   const { member, levels, allowList } = proof.value;
   if (!member) return keep('ConnectWise did not tell whose key it is');
   if (!sameIdentifier(member, wanted)) return as('refused', `it belongs to ${member}, not to ${wanted}`);
+  if (!slotOf(spec, wanted)) return as('refused', `the spec no longer names its member ${wanted}`);
   const cells = compareLevels(spec.connectwise.role.levels, levels);
   if (cells.length > 0) {
     return keep(
@@ -69,10 +70,14 @@ function judge(ground: Seen, credential: HeldCredential): CandidateDecision {
   return as('active', `it authenticates as ${member} with exactly the levels and the allow list of the spec`);
 }
 
-function judgeRefused({ facts, observedAt }: Seen, credential: HeldCredential): CandidateDecision {
+/** A refusal shows that the key is gone only while its member is active (domain.md §3). */
+function judgeRefused(ground: Seen, credential: HeldCredential): CandidateDecision {
+  const { spec, facts, observedAt, credentials } = ground;
   const proof = facts.candidates[credential.id];
-  const gone = isFresh(proof, observedAt) && !proof.value.authenticates;
-  return gone
+  const refused = isFresh(proof, observedAt) && !proof.value.authenticates;
+  const member = credential.member ?? activeMember(spec, credentials);
+  const tells = slotOf(spec, member) === null || isActiveAndSeen(ground, member);
+  return refused && tells
     ? { credential, becomes: 'dead', because: 'ConnectWise refuses it now' }
     : { credential, becomes: 'refused', because: 'it was not seen dead yet' };
 }

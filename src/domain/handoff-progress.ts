@@ -41,12 +41,20 @@ export function progress(
       (one) => 'id' in one && one.id === known?.id && (one.change === 'close' || one.change === 'withdraw'),
     );
     if (!known || ends) decided.push({ change: 'open', kind, subject, content });
-    else if (JSON.stringify(known.content) !== JSON.stringify(content)) {
+    else if (inOneOrder(known.content) !== inOneOrder(content)) {
       decided.push({ change: 'refresh', id: known.id, content });
     }
   }
   return decided;
 }
+
+/** A store gives the names of a group back in an order of its own. */
+const inOneOrder = (content: HandoffContent): string =>
+  JSON.stringify(content, (_, part: unknown) =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
 
 type End = Extract<HandoffDecision, { evidence: string }>;
 

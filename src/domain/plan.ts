@@ -220,12 +220,16 @@ function roleSteps(ground: PlanningGround): Step[] {
   ];
 }
 
-/** The cells of the role that differ; null where the levels were not read in this observation. */
+/**
+ * The cells of the role that differ; null where the levels were not read in this observation, or came empty:
+ * ConnectWise lists every function of a role (rulings 1).
+ */
 export function differingCells({ spec, facts, observedAt }: PlanningGround): Cell[] | null {
   const { roleLevels } = facts;
   const role = theRole(spec, facts);
   if (!role || !isFresh(facts.roles, observedAt)) return null;
   if (!isFresh(roleLevels, observedAt) || roleLevels.value.roleId !== role.id) return null;
+  if (roleLevels.value.rows.length === 0) return null;
   return compareLevels(spec.connectwise.role.levels, roleLevels.value.rows);
 }
 

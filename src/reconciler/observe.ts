@@ -13,9 +13,10 @@ import type {
   Reading,
   RoleFact,
   SiteFact,
+  UmbrellaAccessFact,
   WritesFact,
 } from '../domain/observation.ts';
-import { failed, ok, saysNothing, type Outcome } from '../domain/outcome.ts';
+import { ok, saysNothing, type Outcome } from '../domain/outcome.ts';
 import type { KeyPair } from '../domain/secret.ts';
 import {
   expectedMembers,
@@ -329,35 +330,54 @@ async function observeUmbrella(
 ): Promise<Pick<Observation, 'umbrellaAccess' | 'umbrellaKeyAdmin' | 'umbrellaKey' | 'customers'>> {
   const reading = reader(clock);
   const readings: Pick<Observation, 'umbrellaAccess' | 'umbrellaKeyAdmin' | 'umbrellaKey' | 'customers'> = {};
-  const accepts = async (key: KeyPair) => {
-    const token = await umbrella.authenticate(key, context);
-    if (token.ok) return ok({ accepted: true });
-    return token.failure.kind === 'Unauthorized' ? ok({ accepted: false }) : failed(token.failure);
-  };
   const api = async () => {
     if (!keys.umbrellaApi) return;
-    const access = await accepts(keys.umbrellaApi.pair);
+    const { pair } = keys.umbrellaApi;
+    const { access, answer } = await used(umbrella, pair, context, () => umbrella.customers(pair, context));
     readings.umbrellaAccess = reading(access, 'Umbrella key', keys.umbrellaApi);
-    if (access.ok && access.value.accepted) {
-      const customers = await umbrella.customers(keys.umbrellaApi.pair, context);
-      readings.customers = reading(customers, 'Umbrella key', keys.umbrellaApi);
-    }
+    if (answer) readings.customers = reading(answer, 'Umbrella key', keys.umbrellaApi);
   };
   const admin = async () => {
     if (!keys.umbrellaKeyAdmin) return;
-    const access = await accepts(keys.umbrellaKeyAdmin.pair);
+    const { pair } = keys.umbrellaKeyAdmin;
+    const { access, answer } = await used(umbrella, pair, context, () => umbrella.apiKeys(pair, context));
     readings.umbrellaKeyAdmin = reading(access, 'KeyAdmin key', keys.umbrellaKeyAdmin);
-    if (!access.ok || !access.value.accepted) return;
-    const listed = await umbrella.apiKeys(keys.umbrellaKeyAdmin.pair, context);
+    if (!answer) return;
     const inUse = keys.umbrellaApi?.pair.publicHalf;
     readings.umbrellaKey = reading(
-      listed.ok ? ok(withoutClientId(listed.value.find(({ clientId }) => clientId === inUse))) : listed,
+      answer.ok ? ok(withoutClientId(answer.value.find(({ clientId }) => clientId === inUse))) : answer,
       'KeyAdmin key',
       keys.umbrellaApi,
     );
   };
   await Promise.all([api(), admin()]);
   return readings;
+}
+
+/**
+ * A call with a key's token, and what both show of the key. The token may be an hour old, so that having one
+ * shows something only where Umbrella answered a call with it; where that is refused, the key is asked anew.
+ */
+async function used<T>(
+  umbrella: Umbrella,
+  pair: KeyPair,
+  context: CallContext,
+  call: () => Promise<Outcome<T>>,
+): Promise<{ access: Outcome<UmbrellaAccessFact>; answer: Outcome<T> | null }> {
+  const asked = async (): Promise<Outcome<UmbrellaAccessFact>> => {
+    const token = await umbrella.authenticate(pair, context);
+    if (token.ok) return ok({ accepted: true });
+    return token.failure.kind === 'Unauthorized' ? ok({ accepted: false }) : token;
+  };
+  const access = await asked();
+  if (!access.ok || !access.value.accepted) return { access, answer: null };
+  const answer = await call();
+  if (answer.ok) return { access, answer };
+  if (answer.failure.kind !== 'Unauthorized') {
+    return { access: saysNothing(answer.failure) ? answer : access, answer };
+  }
+  const again = await asked();
+  return { access: again, answer: again.ok && !again.value.accepted ? null : answer };
 }
 
 function withoutClientId<T extends { clientId: string }>(key: T | undefined): Omit<T, 'clientId'> | null {

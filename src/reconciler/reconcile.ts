@@ -30,7 +30,7 @@ export interface ReconcileLimits extends ActLimits {
   callsMs: number;
 }
 
-/** `gone`: the tenant was deleted; `lost`: another owner has the claim, and nothing was written. */
+/** `gone`: the tenant was deleted; `lost`: the claim was lost or given back, and nothing was written. */
 export type ReconcileEnd = { end: 'recorded'; run: RunRecord } | { end: 'lost' | 'gone' };
 
 /**
@@ -81,6 +81,8 @@ export async function reconcile(
       : { look: last.look, judged: judge(snapshot, last.look, after, deps.clock.now()) };
   }
 
+  // Stopped in the middle: what was not seen is no weather, and what was done is in its intents.
+  if (signal.aborted) return { end: 'lost' };
   const { run, result } = conclude(deps, { claimed, snapshot, context, started, looked, acted, ...last });
   return (await deps.reconciles.record(claim, result)) ? { end: 'recorded', run } : { end: 'lost' };
 }

@@ -38,7 +38,7 @@ const HEARTBEAT = `
     select tenants.id from tenants
       join unnest($1::text[], $2::bigint[], $3::text[]) as claim (id, token, owner)
         on tenants.id = claim.id and claim_token = claim.token and claim_owner = claim.owner
-     order by tenants.id
+     order by tenants.id collate "C"
        for update of tenants
   )
   update tenants

@@ -1,10 +1,11 @@
-import { and, asc, eq, ne, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, ne, sql } from 'drizzle-orm';
 import { check, index, pgTable, uniqueIndex } from 'drizzle-orm/pg-core';
 import type { CredentialState, HeldCredential } from '../domain/credential.ts';
 import type { Purpose } from '../domain/tenant.ts';
-import type { CredentialChange, NewCredential } from '../reconciler/ports.ts';
+import type { CredentialChange, NewCredential, NewEvent } from '../reconciler/ports.ts';
 import { instant, iso, isoOrNull, text } from './columns.ts';
 import type { Executor } from './database.ts';
+import { addEvents } from './events.ts';
 import { tenants } from './tenants.ts';
 
 /** Key pairs, sealed by the vault. A fingerprint names one everywhere else. */
@@ -66,54 +67,101 @@ export async function addCredential(
   credential: NewCredential,
   because: string,
 ): Promise<void> {
-  if (credential.state === 'active') await supersedeActive(tx, tenantId, credential.purpose, credential.id);
+  if (credential.state === 'active') await supersedeActive(tx, tenantId, credential);
   await tx.insert(credentials).values({ ...credential, tenantId, stateBecause: because });
 }
 
-/** Moves credentials of one tenant to new states; what steps down does so before another steps up. */
+/**
+ * Moves credentials of one tenant, which is locked, to new states, with an event for each that was in another;
+ * what steps down does so before another steps up.
+ */
 export async function changeCredentials(
   tx: Executor,
   tenantId: string,
   changes: CredentialChange[],
 ): Promise<void> {
-  const promotionsLast = changes.toSorted(
-    (a, b) => Number(a.state === 'active') - Number(b.state === 'active'),
-  );
-  for (const change of promotionsLast) {
-    const mine = and(eq(credentials.id, change.id), eq(credentials.tenantId, tenantId));
-    if (change.state === 'active') {
-      const [row] = await tx.select({ purpose: credentials.purpose }).from(credentials).where(mine);
-      if (row) await supersedeActive(tx, tenantId, row.purpose, change.id);
-    }
-    await tx
-      .update(credentials)
-      .set({
-        state: change.state,
-        stateSince: sql`case when ${credentials.state} = ${change.state} then ${credentials.stateSince} else now() end`,
-        stateBecause: change.because,
-        ...(change.provedAt === undefined ? {} : { lastProvedAt: new Date(change.provedAt) }),
-      })
-      .where(mine);
-  }
-}
-
-async function supersedeActive(
-  tx: Executor,
-  tenantId: string,
-  purpose: Purpose,
-  byId: string,
-): Promise<void> {
-  await tx
-    .update(credentials)
-    .set({ state: 'superseded', stateSince: sql`now()`, stateBecause: `replaced by credential ${byId}` })
+  if (changes.length === 0) return;
+  const held = await tx
+    .select({
+      id: credentials.id,
+      state: credentials.state,
+      purpose: credentials.purpose,
+      fingerprint: credentials.fingerprint,
+      member: credentials.member,
+    })
+    .from(credentials)
     .where(
       and(
         eq(credentials.tenantId, tenantId),
-        eq(credentials.purpose, purpose),
-        eq(credentials.state, 'active'),
-        ne(credentials.id, byId),
+        inArray(
+          credentials.id,
+          changes.map(({ id }) => id),
+        ),
       ),
     );
+  const promotionsLast = changes.toSorted(
+    (a, b) => Number(a.state === 'active') - Number(b.state === 'active'),
+  );
+  for (const { id, state, because, provedAt } of promotionsLast) {
+    const known = held.find((credential) => credential.id === id);
+    if (!known) continue;
+    if (state === 'active') await supersedeActive(tx, tenantId, known);
+    await tx
+      .update(credentials)
+      .set({
+        state,
+        ...(known.state === state ? {} : { stateSince: sql`now()` }),
+        stateBecause: because,
+        ...(provedAt === undefined ? {} : { lastProvedAt: new Date(provedAt) }),
+      })
+      .where(eq(credentials.id, id));
+    if (known.state !== state) await addEvents(tx, tenantId, [stateEvent(known, state, because)]);
+  }
+}
+
+type Named = Pick<HeldCredential, 'id' | 'purpose' | 'fingerprint' | 'member'>;
+
+/** At most one pair of a purpose is in use: the one that is steps down before `by` comes in its place. */
+async function supersedeActive(tx: Executor, tenantId: string, by: Named): Promise<void> {
+  const because = `${by.fingerprint} took its place`;
+  const replaced = await tx
+    .update(credentials)
+    .set({ state: 'superseded', stateSince: sql`now()`, stateBecause: because })
+    .where(
+      and(
+        eq(credentials.tenantId, tenantId),
+        eq(credentials.purpose, by.purpose),
+        eq(credentials.state, 'active'),
+        ne(credentials.id, by.id),
+      ),
+    )
+    .returning();
+  await addEvents(
+    tx,
+    tenantId,
+    replaced.map((row) => stateEvent(row, 'superseded', because)),
+  );
+}
+
+const STATE_EVENTS: Record<CredentialState, string> = {
+  candidate: 'CredentialKept',
+  active: 'CredentialActivated',
+  superseded: 'CredentialSuperseded',
+  refused: 'CredentialRefused',
+  dead: 'CredentialDead',
+};
+
+function stateEvent(
+  { purpose, fingerprint, member }: Named,
+  state: CredentialState,
+  because: string,
+): NewEvent {
+  const whose = member === null ? '' : ` of ${member}`;
+  return {
+    type: STATE_EVENTS[state],
+    message: `The ${purpose} key ${fingerprint}${whose} is ${state} now: ${because}.`,
+    data: { purpose, fingerprint, state },
+  };
 }
 
 /** Writes when credentials in use were last proved, in place. */

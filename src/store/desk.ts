@@ -196,6 +196,8 @@ export const createDesk = (db: Database): Desk => ({
         submittedBy: by,
         submittedAt: sql`now()`,
         attested,
+        // It told what the submission before this one lacked.
+        evidence: null,
         ...(handoff.claimedBy === null ? { claimedBy: by, claimedAt: sql`now()` } : {}),
       });
       await addEvents(tx, handoff.tenantId, events);
@@ -244,8 +246,11 @@ async function applyOne(
         .values({ id, ...desired })
         .onConflictDoNothing({ target: tenants.id })
         .returning({ generation: tenants.generation });
-  // Inserted by somebody else since the row was looked for.
-  if (!written) throw new Refused({ because: 'stale', id, generation: 1 });
+  if (!written) {
+    // Inserted by somebody else since the row was looked for.
+    const other = await lockTenant(tx, id);
+    throw new Refused({ because: 'stale', id, generation: other?.generation ?? null });
+  }
   for (const credential of write.credentials) await addCredential(tx, id, credential, write.cause);
   await addEvents(tx, id, write.events);
   return { id, generation: written.generation, trigger: await triggerLocked(tx, id, write.cause, true) };

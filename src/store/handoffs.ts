@@ -1,10 +1,12 @@
 import { and, asc, eq, isNull, sql } from 'drizzle-orm';
 import type { SQL } from 'drizzle-orm';
+import type { PgUpdateSetSource } from 'drizzle-orm/pg-core';
 import { boolean, check, index, pgTable, uniqueIndex } from 'drizzle-orm/pg-core';
 import type { Handoff, HandoffContent, HandoffKind, HandoffState } from '../domain/handoff.ts';
-import type { HandoffChange } from '../reconciler/ports.ts';
+import type { HandoffChange, NewEvent } from '../reconciler/ports.ts';
 import { instant, iso, isoOrNull, jsonb, text } from './columns.ts';
 import type { Executor } from './database.ts';
+import { addEvents } from './events.ts';
 import { tenants } from './tenants.ts';
 
 const LIVE = sql.raw(`state in ('open', 'claimed', 'submitted')`);
@@ -75,7 +77,10 @@ export async function listHandoffs(
   return rows.map(toHandoff);
 }
 
-/** Applies what a run decided about the hand-offs of its tenant; one that is no longer live stays as it is. */
+/**
+ * Applies what a run decided about the hand-offs of its tenant, with an event for each that it changed; one that
+ * is no longer live stays as it is.
+ */
 export async function changeHandoffs(
   tx: Executor,
   tenantId: string,
@@ -84,52 +89,75 @@ export async function changeHandoffs(
   // What ends comes first, so that another of the same kind and subject may open in the same run.
   const opensLast = changes.toSorted((a, b) => Number(a.change === 'open') - Number(b.change === 'open'));
   for (const change of opensLast) {
-    const mine = and(eq(handoffs.id, change.id), eq(handoffs.tenantId, tenantId), LIVE);
-    switch (change.change) {
-      case 'open':
-        await tx
-          .insert(handoffs)
-          .values({
-            id: change.id,
-            tenantId,
-            kind: change.kind,
-            subject: change.subject,
-            content: change.content,
-            deadline: new Date(change.deadline),
-          })
-          .onConflictDoNothing({ target: [handoffs.tenantId, handoffs.kind, handoffs.subject], where: LIVE });
-        break;
-      case 'refresh':
-        await tx.update(handoffs).set({ content: change.content }).where(mine);
-        break;
-      case 'overdue':
-        await tx
-          .update(handoffs)
-          .set({ overdueSince: sql`now()` })
-          .where(and(mine, isNull(handoffs.overdueSince)));
-        break;
-      case 'reopen':
-        await tx
-          .update(handoffs)
-          .set({
-            state: sql`case when ${handoffs.claimedBy} is null then 'open' else 'claimed' end`,
-            submittedBy: null,
-            submittedAt: null,
-            attested: false,
-          })
-          .where(mine);
-        break;
-      case 'close':
-      case 'withdraw':
-        await tx
-          .update(handoffs)
-          .set({
-            state: change.change === 'close' ? 'closed' : 'withdrawn',
-            closedAt: sql`now()`,
-            evidence: change.evidence,
-          })
-          .where(mine);
-        break;
+    const [changed] =
+      change.change === 'open'
+        ? await open(tx, tenantId, change)
+        : await tx
+            .update(handoffs)
+            .set(patchOf(change))
+            .where(
+              and(
+                eq(handoffs.id, change.id),
+                eq(handoffs.tenantId, tenantId),
+                LIVE,
+                change.change === 'overdue' ? isNull(handoffs.overdueSince) : undefined,
+              ),
+            )
+            .returning();
+    if (changed && change.change !== 'refresh') {
+      await addEvents(tx, tenantId, [changeEvent(change, toHandoff(changed))]);
     }
+  }
+}
+
+type Opening = Extract<HandoffChange, { change: 'open' }>;
+type Telling = Exclude<HandoffChange, { change: 'refresh' }>;
+
+/** The same work is asked for once at a time: where it is already, nothing opens. */
+const open = (tx: Executor, tenantId: string, { id, kind, subject, content, deadline }: Opening) =>
+  tx
+    .insert(handoffs)
+    .values({ id, tenantId, kind, subject, content, deadline: new Date(deadline) })
+    .onConflictDoNothing({ target: [handoffs.tenantId, handoffs.kind, handoffs.subject], where: LIVE })
+    .returning();
+
+function patchOf(change: Exclude<HandoffChange, Opening>): PgUpdateSetSource<typeof handoffs> {
+  switch (change.change) {
+    case 'refresh':
+      return { content: change.content };
+    case 'overdue':
+      return { overdueSince: sql`now()` };
+    case 'reopen':
+      return {
+        state: sql`case when ${handoffs.claimedBy} is null then 'open' else 'claimed' end`,
+        submittedBy: null,
+        submittedAt: null,
+        attested: false,
+        evidence: change.because,
+      };
+    case 'close':
+      return { state: 'closed', closedAt: sql`now()`, evidence: change.evidence };
+    case 'withdraw':
+      return { state: 'withdrawn', closedAt: sql`now()`, evidence: change.evidence };
+  }
+}
+
+function changeEvent(change: Telling, { id, kind, content: { title } }: Handoff): NewEvent {
+  const data = { handoff: id, kind };
+  switch (change.change) {
+    case 'open':
+      return { type: 'HandoffOpened', message: `To be done by ${change.deadline}: ${title}`, data };
+    case 'overdue':
+      return {
+        type: 'HandoffOverdue',
+        message: `Its deadline passed, and it is still to be done: ${title}`,
+        data,
+      };
+    case 'reopen':
+      return { type: 'HandoffReopened', message: `${title}: ${change.because}`, data };
+    case 'close':
+      return { type: 'HandoffClosed', message: `${title}: ${change.evidence}`, data };
+    case 'withdraw':
+      return { type: 'HandoffWithdrawn', message: `${title}: ${change.evidence}`, data };
   }
 }

@@ -11,10 +11,11 @@ const CUTOFF = `now() - $1 * interval '1 millisecond'`;
 const OLD: Record<'runs' | 'events' | 'intents', string> = {
   runs: `select id from (select id, finished_at as at from runs order by id limit $2) as first where at < ${CUTOFF}`,
   events: `select id from (select id, at from events order by id limit $2) as first where at < ${CUTOFF}`,
-  // One that is not settled stays while its tenant does, and hides none behind it.
+  // One that is not settled stays while its tenant does; none goes while the fleet's cap counts it (rulings 12).
   intents: `
     select id from intents
-     where opened_at < ${CUTOFF} and (settled_at < ${CUTOFF} or tenant_id is null)
+     where opened_at < least(${CUTOFF}, now() - interval '1 hour')
+       and (settled_at < ${CUTOFF} or tenant_id is null)
      order by opened_at limit $2`,
 };
 

@@ -12,9 +12,8 @@ export const intents = pgTable(
   'intents',
   {
     id: text('id').primaryKey(),
-    tenantId: text('tenant_id')
-      .notNull()
-      .references(() => tenants.id, { onDelete: 'cascade' }),
+    /** Null: the tenant is gone; what was done for it still counts against the fleet's cap. */
+    tenantId: text('tenant_id').references(() => tenants.id, { onDelete: 'set null' }),
     key: text('key').notNull(),
     action: text('action').notNull(),
     request: jsonb<unknown>('request'),
@@ -50,17 +49,11 @@ export async function openIntentsOf(tx: Executor, tenantId: string): Promise<Ope
   }));
 }
 
-/** False: an intent of that key is open already. */
-export async function addIntent(tx: Executor, tenantId: string, intent: NewIntent): Promise<boolean> {
-  const added = await tx
-    .insert(intents)
-    .values({ ...intent, tenantId })
-    .onConflictDoNothing({ target: [intents.tenantId, intents.key], where: UNSETTLED })
-    .returning({ id: intents.id });
-  return added.length > 0;
+export async function addIntent(tx: Executor, tenantId: string, intent: NewIntent): Promise<void> {
+  await tx.insert(intents).values({ ...intent, tenantId });
 }
 
-/** How many intents the whole fleet opened within the last hour. */
+/** How many intents the whole fleet opened within the last hour, tenants that are gone by now among it. */
 export async function intentsOfLastHour(tx: Executor): Promise<number> {
   const [row] = await tx
     .select({ count: sql<number>`count(*)::int` })

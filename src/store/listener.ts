@@ -29,7 +29,12 @@ export function createListener(
   };
 
   async function connect(): Promise<void> {
-    const fresh = new pg.Client({ ...connection, keepAlive: true, application_name: 'parasol listen' });
+    const fresh = new pg.Client({
+      connectionTimeoutMillis: 10_000,
+      ...connection,
+      keepAlive: true,
+      application_name: 'parasol listen',
+    });
     let lost = false;
     const onLost = (why: Error | null) => {
       if (lost) return;

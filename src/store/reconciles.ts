@@ -60,6 +60,8 @@ export const createReconciles = (db: Database): Reconciles => ({
       await addEvents(tx, tenantId, result.events);
       if (result.forget) {
         if (!row.deleting) throw new Error(`tenant ${tenantId} is not being deleted, so it is not forgotten`);
+        // Intents outlive the tenant, for the fleet's cap.
+        await settleIntents(tx, tenantId, result.intents);
         await tx.delete(tenants).where(eq(tenants.id, tenantId));
         return true;
       }
@@ -76,7 +78,8 @@ export const createReconciles = (db: Database): Reconciles => ({
         .set({
           claimOwner: null,
           handledSeq: row.runSeq,
-          failures: result.next.failures,
+          // Counted on from the row: a spec or a key that came during the run forgot the failures before it.
+          failures: sql`least(${result.next.failures}::int, ${tenants.failures} + 1)`,
           nextRunAt: triggered ? sql`now()` : sql`now() + ${result.next.inMs} * interval '1 millisecond'`,
         })
         .where(eq(tenants.id, tenantId));

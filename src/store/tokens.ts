@@ -24,7 +24,10 @@ export const createTokens = (db: Database): Tokens => ({
       await tx
         .insert(tokens)
         .values({ id, name, hash, expiresAt: expiresAt === null ? null : new Date(expiresAt) })
-        .onConflictDoNothing({ target: tokens.hash });
+        .onConflictDoUpdate({
+          target: tokens.hash,
+          set: { name: sql`excluded.name`, expiresAt: sql`excluded.expires_at` },
+        });
     }),
   async findByHash(hash) {
     const [row] = await db

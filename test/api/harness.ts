@@ -272,6 +272,31 @@ export const fakeCommands = () =>
     ),
   }) satisfies Commands;
 
+export interface Route {
+  method: string;
+  url: string;
+  permission: string | undefined;
+}
+
+/** An address of a route, with ids of what there is. */
+export const addressOf = (url: string): string =>
+  url.replace(':id', url.startsWith('/handoffs') ? HANDOFF_ID : 'acme');
+
+/** A good body for each route that takes one, by its method and address. */
+export const BODIES: Record<string, object> = {
+  'POST /tenants': tenant(),
+  'PUT /tenants/:id': tenant(),
+  'POST /fleet/apply': { tenants: [tenant()] },
+  'POST /tenants/:id/reconcile': { reason: 'audit' },
+  'PUT /tenants/:id/credentials/management': { publicKey: 'p', privateKey: 's' },
+  'PUT /tenants/:id/credentials/integration': { publicKey: 'p', privateKey: 's', member: 'umbrella-b' },
+  'PUT /tenants/:id/credentials/umbrella-api': { key: 'p', secret: 's' },
+  'PUT /tenants/:id/credentials/umbrella-key-admin': { key: 'p', secret: 's' },
+  'POST /handoffs/:id/claim': { by: 'Ada' },
+  'POST /handoffs/:id/release': { by: 'Ada' },
+  'POST /handoffs/:id/submit': { by: 'Ada', publicKey: 'p', privateKey: 's' },
+};
+
 const running: FastifyInstance[] = [];
 afterEach(async () => {
   await Promise.all(running.splice(0).map((app) => app.close()));
@@ -307,6 +332,10 @@ export function startApi(change: Partial<ApiDeps> = {}) {
     ...change,
   });
   running.push(app);
+  const routes: Route[] = [];
+  app.addHook('onRoute', ({ method, url, config }) => {
+    for (const one of [method].flat()) routes.push({ method: one, url, permission: config?.permission });
+  });
 
   /** Calls as the administrator. */
   const call = (
@@ -321,5 +350,11 @@ export function startApi(change: Partial<ApiDeps> = {}) {
       headers: { authorization: `Bearer ${TOKEN}`, ...options.headers },
     });
 
-  return { app, commands, parts, log, call, logged: () => lines.join('') };
+  /** Every route that there is; the documentation's own pages are left out. */
+  const allRoutes = async () => {
+    await app.ready();
+    return routes.filter(({ url }) => !url.startsWith('/docs'));
+  };
+
+  return { app, commands, parts, call, allRoutes, logged: () => lines.join(''), lines };
 }

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { tenantInputSchema } from '../../src/domain/tenant.ts';
-import type { Answer } from '../../src/reconciler/commands.ts';
 import {
   customer,
   event,

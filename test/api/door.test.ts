@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, it, test, vi } from 'vitest';
+import { hashToken, oneToken, type Authenticate } from '../../src/api/index.ts';
+import { addressOf, startApi, TOKEN } from './harness.ts';
+
+/** Why a caller is nobody. */
+const STRANGERS: [string, Record<string, string>, string][] = [
+  ['no token', {}, 'Send an Authorization header with a Bearer token.'],
+  ['a wrong token', { authorization: 'Bearer not-the-token' }, 'This token is not known.'],
+  ['the token and more', { authorization: `Bearer ${TOKEN}x` }, 'This token is not known.'],
+  [
+    'a token that cannot be one',
+    { authorization: 'Bearer two words' },
+    'Send an Authorization header with a Bearer token.',
+  ],
+  [
+    'the token in another scheme',
+    { authorization: `Basic ${Buffer.from(`admin:${TOKEN}`).toString('base64')}` },
+    'Send an Authorization header with a Bearer token.',
+  ],
+  [
+    'the token in a cookie',
+    { cookie: `authorization=Bearer ${TOKEN}` },
+    'Send an Authorization header with a Bearer token.',
+  ],
+];
+
+describe('the door', () => {
+  test.each(STRANGERS)('is shut on every route to %s', async (_, headers, detail) => {
+    const { app, allRoutes, commands } = startApi();
+    const guarded = (await allRoutes()).filter(({ permission }) => permission !== 'public');
+    expect(guarded.length).toBeGreaterThan(20);
+    for (const { method, url } of guarded) {
+      const answer = await app.inject({ method: method as 'GET', url: addressOf(url), headers });
+      expect([method, url, answer.statusCode]).toEqual([method, url, 401]);
+      expect(answer.headers['www-authenticate']).toMatch(/^Bearer realm="parasol"/);
+      const told = { status: 401, detail };
+      expect(method === 'HEAD' ? told : answer.json()).toMatchObject(told);
+    }
+    for (const command of Object.values(commands)) expect(command).not.toHaveBeenCalled();
+  });
+
+  it('lets probes through, and nothing else', async () => {
+    const { allRoutes } = startApi();
+    const open = (await allRoutes()).filter(({ permission }) => permission === 'public');
+    expect(open.map(({ method, url }) => `${method} ${url}`).toSorted()).toEqual([
+      'GET /healthz',
+      'GET /readyz',
+      'HEAD /healthz',
+      'HEAD /readyz',
+    ]);
+  });
+
+  test.each([
+    ['an address that does not exist', 'GET', '/nothing'],
+    ['a method that is not taken', 'PATCH', '/tenants'],
+    ['the documentation', 'GET', '/docs'],
+    ['the token in the address', 'GET', `/tenants?access_token=${TOKEN}`],
+  ] as const)('tells a stranger nothing of %s', async (_, method, url) => {
+    const { app } = startApi();
+    expect((await app.inject({ method, url })).statusCode).toBe(401);
+  });
+
+  it('opens to the token, however the scheme is spelled', async () => {
+    const { app } = startApi();
+    for (const scheme of ['Bearer', 'bearer', 'BEARER']) {
+      const answer = await app.inject({ url: '/tenants', headers: { authorization: `${scheme} ${TOKEN}` } });
+      expect(answer.statusCode).toBe(200);
+    }
+  });
+
+  test.each([
+    ['GET', undefined],
+    ['POST', {}],
+    ['PUT', { rateLimit: false }],
+  ] as const)('has no place for a route of method %s that declares no permission', (method, config) => {
+    const { app } = startApi();
+    const handler = async () => 'open to all';
+    expect(() => app.route({ method, url: '/new', handler, ...(config ? { config } : {}) })).toThrow(
+      `${method} /new declares no permission`,
+    );
+  });
+});
+
+describe('tokens', () => {
+  it('are looked up by their SHA-256, and never by themselves', async () => {
+    const authenticate = vi.fn<Authenticate>(async () => ({ name: 'ci' }));
+    const { app } = startApi({ authenticate });
+    await app.inject({ url: '/tenants', headers: { authorization: 'Bearer some-token' } });
+    const sha256 = createHash('sha256').update('some-token').digest('hex');
+    expect(authenticate.mock.calls).toEqual([[sha256]]);
+  });
+
+  it('that have expired are strangers, from one call to the next', async () => {
+    let now = new Date('2026-11-24T08:00:00Z');
+    const stored = new Map([[hashToken('short-lived'), { expiresAt: new Date('2026-11-24T09:00:00Z') }]]);
+    const { app } = startApi({
+      authenticate: async (hash) => {
+        const token = stored.get(hash);
+        return token && token.expiresAt > now ? { name: 'ci' } : null;
+      },
+    });
+    const call = () => app.inject({ url: '/tenants', headers: { authorization: 'Bearer short-lived' } });
+    expect((await call()).statusCode).toBe(200);
+    now = new Date('2026-11-24T09:00:00Z');
+    const answer = await call();
+    expect([answer.statusCode, answer.json()]).toMatchObject([401, { detail: 'This token is not known.' }]);
+  });
+
+  it('cannot be judged while their store is broken: nobody is let in', async () => {
+    const { app, commands } = startApi({ authenticate: () => Promise.reject(new Error('no database')) });
+    const answer = await app.inject({ url: '/tenants', headers: { authorization: `Bearer ${TOKEN}` } });
+    expect(answer.statusCode).toBe(500);
+    expect(commands.tenants).not.toHaveBeenCalled();
+  });
+
+  it('of which only one is known are compared whole', async () => {
+    const one = oneToken(hashToken('it'), { name: 'admin' });
+    expect(await one(hashToken('it'))).toEqual({ name: 'admin' });
+    const hash = hashToken('it');
+    for (const other of [hashToken('another'), hash.slice(0, -2), `${hash}00`, '', 'not hex']) {
+      expect(await one(other)).toBeNull();
+    }
+    expect(() => oneToken('the token itself')).toThrow('SHA-256 in hex');
+  });
+});
