@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll } from 'vitest';
-import type { Condition, ConditionType } from '../../src/domain/condition.ts';
+import { ready, type Condition, type ConditionType, type Truth } from '../../src/domain/condition.ts';
 import type { Handoff, HandoffKind } from '../../src/domain/handoff.ts';
 import { Secret, type KeyPair } from '../../src/domain/secret.ts';
 import { originFor, tenantSpecSchema, type Purpose, type TenantSpec } from '../../src/domain/tenant.ts';
@@ -10,6 +10,7 @@ import { LOOP_DEFAULTS } from '../../src/reconciler/loop.ts';
 import type {
   NewCredential,
   Reconciles,
+  Result,
   Snapshot,
   TenantRecord,
   Vendors,
@@ -27,6 +28,7 @@ import { createVault } from '../../src/vault/index.ts';
 import { TestClock, TestTimers } from '../providers/harness.ts';
 import { start } from '../simulator/harness.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import { haveStandingClock, setStandingClock } from './standing-clock.ts';
 
 export const log = pino({ level: 'silent' });
 
@@ -38,6 +40,7 @@ const open: Vendors[] = [];
 export function useStore(): void {
   beforeAll(async () => {
     database = await createTestDatabase();
+    await haveStandingClock(database.url);
     store = createStore(database.url);
   });
   afterEach(async () => {
@@ -76,10 +79,13 @@ export class Scene {
   readonly clock: TestClock;
   readonly vault = createVault({ id: 'test', key: randomBytes(32) });
   readonly vendors: Vendors;
+  readonly timers = new TestTimers();
+  /** What each reconcile gave to be recorded, in order. */
+  readonly results: Result[] = [];
   spec: TenantSpec;
   /** The part of the reconcile's world that a test may replace. */
   readonly deps: ReconcileDeps;
-  readonly #secrets: Awaited<ReturnType<typeof start>>['secrets'];
+  readonly secrets: Awaited<ReturnType<typeof start>>['secrets'];
   readonly #options: SceneOptions;
   #ids = 0;
 
@@ -91,18 +97,24 @@ export class Scene {
   ) {
     this.simulator = simulator;
     this.clock = clock;
-    this.#secrets = secrets;
+    this.secrets = secrets;
     this.#options = options;
     this.vendors = createVendors({
       clock,
-      timers: new TestTimers(),
+      timers: this.timers,
       retries: { times: 0, firstDelayMs: 0 },
       breaker: { failures: 1_000, openMs: 0 },
     });
     open.push(this.vendors);
     this.spec = this.#specWith(options.spec ?? {});
     this.deps = {
-      reconciles: store.reconciles,
+      reconciles: {
+        ...store.reconciles,
+        record: (claim, result) => {
+          this.results.push(result);
+          return store.reconciles.record(claim, result);
+        },
+      },
       claims: store.claims,
       vault: this.vault,
       vendors: this.vendors,
@@ -114,6 +126,11 @@ export class Scene {
 
   get world(): Simulator['world'] {
     return this.simulator.world;
+  }
+
+  /** The database has the time of this clock whenever something is asked of it. */
+  #atThisTime(): Promise<void> {
+    return setStandingClock(store.pool, this.clock.now());
   }
 
   #nextId(): string {
@@ -145,7 +162,8 @@ export class Scene {
 
   /** Stores the tenant with the credentials that it is given. */
   async apply(): Promise<this> {
-    const { managementKey, integrationKey, umbrellaApiKey, umbrellaKeyAdmin } = this.#secrets;
+    await this.#atThisTime();
+    const { managementKey, integrationKey, umbrellaApiKey, umbrellaKeyAdmin } = this.secrets;
     const noKey = this.world
       .listKeys('acme')
       .every(({ publicKey }) => publicKey !== integrationKey.publicKey);
@@ -202,6 +220,7 @@ export class Scene {
 
   /** Another spec of the same tenant. */
   async change(change: SpecChange): Promise<void> {
+    await this.#atThisTime();
     const { tenant } = await this.record();
     this.spec = this.#specWith({ ...this.#options.spec, ...change });
     const applied = await store.desk.apply([
@@ -219,6 +238,7 @@ export class Scene {
 
   /** Gives a pair to a hand-off, or outright as a candidate. */
   async submit(given: SimulatedPair, to: { handoffId?: string; member?: string } = {}): Promise<void> {
+    await this.#atThisTime();
     const { publicKey, privateKey } = given;
     const member = to.member ?? 'umbrella-a';
     const candidate = await this.#sealed(
@@ -239,21 +259,54 @@ export class Scene {
 
   /** Says that the work was done. */
   async tick(handoffId: string, attested = false): Promise<void> {
+    await this.#atThisTime();
     const submission = { by: 'ann', attested, candidate: null, events: [], cause: 'submit' };
     const done = await store.desk.submitHandoff(handoffId, submission);
     if (!done.ok) throw new Error(done.refusal.because);
   }
 
   /** One reconcile, now, whatever the schedule says. */
-  async reconcile(limits: { callsMs?: number } = {}): Promise<ReconcileEnd> {
+  async reconcile(
+    limits: { callsMs?: number } = {},
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<ReconcileEnd> {
+    await this.#atThisTime();
     await store.desk.trigger('acme', 'test');
     const [claimed] = await store.claims.take('test', 1, 30_000);
     if (!claimed) throw new Error('acme was not due');
-    return reconcile(
-      this.deps,
-      claimed,
-      { ...LOOP_DEFAULTS, repairsPerHour: this.#options.repairsPerHour ?? 60, ...limits },
-      new AbortController().signal,
+    const repairsPerHour = this.#options.repairsPerHour ?? 60;
+    return reconcile(this.deps, claimed, { ...LOOP_DEFAULTS, repairsPerHour, ...limits }, signal);
+  }
+
+  /** Lets something happen once, right before an intent is committed, or before the last door asks. */
+  interfere(before: 'openIntent' | 'confirm' | 'record', what: () => Promise<unknown>): void {
+    let happened = false;
+    const once = async () => {
+      if (happened) return;
+      happened = true;
+      await what();
+    };
+    const { reconciles, claims } = this.deps;
+    const confirm: typeof claims.confirm = async (...asked) => {
+      if (before === 'confirm') await once();
+      return claims.confirm(...asked);
+    };
+    const openIntent: typeof reconciles.openIntent = async (...asked) => {
+      if (before === 'openIntent') await once();
+      return reconciles.openIntent(...asked);
+    };
+    const record: typeof reconciles.record = async (...asked) => {
+      if (before === 'record') await once();
+      return reconciles.record(...asked);
+    };
+    this.deps.claims = { ...claims, confirm };
+    this.deps.reconciles = { ...reconciles, openIntent, record };
+  }
+
+  /** Another replica has the tenant from now on. */
+  async takeAway(): Promise<void> {
+    await store.pool.query(
+      `update tenants set claim_owner = 'another', claim_token = claim_token + 1 where id = 'acme'`,
     );
   }
 
@@ -288,6 +341,67 @@ export class Scene {
     return `${status} ${reason}`;
   }
 
+  /** What the last reconcile gave to be recorded. */
+  get result(): Result {
+    const last = this.results.at(-1);
+    if (!last) throw new Error('nothing was reconciled yet');
+    return last;
+  }
+
+  /** A reconcile whose calls are given up as soon as the simulator holds them. */
+  async reconcileWithoutAnswers(): Promise<ReconcileEnd> {
+    const run = this.reconcile();
+    const ended = run.then(
+      () => true,
+      () => true,
+    );
+    const held = async () => {
+      if (await this.world.waitForHang(20)) this.timers.fire();
+      return new Promise<boolean>((resolve) => setImmediate(resolve, false));
+    };
+    // oxlint-disable-next-line no-await-in-loop -- one call is held after the other
+    while (!(await Promise.race([ended, held()])));
+    return run;
+  }
+
+  /** How many rows each table has. */
+  async rows(): Promise<Record<string, number>> {
+    const { rows } = await store.pool.query<{ name: string }>(
+      `select tablename as name from pg_tables where schemaname = 'public' order by 1`,
+    );
+    const counts = rows.map(async ({ name }): Promise<[string, number]> => {
+      const counted = await store.pool.query<{ n: number }>(`select count(*)::int as n from ${name}`);
+      return [name, counted.rows[0]!.n];
+    });
+    return Object.fromEntries(await Promise.all(counts));
+  }
+
+  /** Calls since an entry of the journal, as `GET /system/mySecurity`, in alphabetical order. */
+  calls(since = 0): string[] {
+    return this.world.journal
+      .query({ since })
+      .map(({ method, operation, path }) => `${method} ${operation ?? path}`)
+      .toSorted();
+  }
+
+  /** What is told of the tenant, in words. */
+  async told(): Promise<{ ready: Truth; not: string[]; drift: string[]; plan: string[] }> {
+    const { status } = await this.record();
+    if (!status) throw new Error('nothing was observed yet');
+    const { conditions, drift, plan } = status;
+    return {
+      ready: ready(conditions),
+      not: conditions
+        .filter(({ type, status }) => status !== 'True' && type !== 'Braked' && type !== 'Paused')
+        .map(({ type, status, reason }) => `${type} ${status} ${reason}`)
+        .toSorted(),
+      drift: drift.map(({ path, observed }) => `${path} is ${observed}`),
+      plan: plan.steps.map(
+        ({ action, state }) => `${state} ${action.kind === 'open-handoff' ? action.handoff : action.kind}`,
+      ),
+    };
+  }
+
   /** The live hand-off of that kind. */
   async handoff(kind: HandoffKind): Promise<Handoff> {
     const found = (await this.liveHandoffs()).find((handoff) => handoff.kind === kind);
@@ -313,6 +427,20 @@ export class Scene {
     return credentials
       .filter((held) => held.purpose === 'integration' && held.state === state)
       .map(({ fingerprint }) => fingerprint);
+  }
+
+  /** When each vendor's pairs in use were last seen to work. */
+  async provedAt(): Promise<Record<string, (string | null)[]>> {
+    const { credentials } = await this.record();
+    const byVendor = Object.groupBy(credentials, ({ purpose }) =>
+      purpose.startsWith('umbrella') ? 'umbrella' : 'connectwise',
+    );
+    return Object.fromEntries(
+      Object.entries(byVendor).map(([vendor, held]) => [
+        vendor,
+        held.map(({ lastProvedAt }) => lastProvedAt),
+      ]),
+    );
   }
 
   /** Writes that reached the vendors, as `POST /system/apiMembers`. */
