@@ -135,19 +135,21 @@ export function refuse(reply: FastifyReply, refusal: Refusal): FastifyReply {
 /** Answers with a problem. */
 export function send(reply: FastifyReply, problem: Problem): FastifyReply {
   const { headers = {}, ...members } = problem.extra;
-  return reply
-    .code(problem.status)
-    // An address that cannot be read never comes to the hooks that set these.
-    .headers({ 'x-request-id': reply.request.id, 'cache-control': 'no-store', ...headers })
-    .type('application/problem+json')
-    .send({
-      type: `urn:parasol:problem:${problem.kind}`,
-      title: problem.title,
-      status: problem.status,
-      detail: problem.message,
-      instance: `urn:uuid:${reply.request.id}`,
-      ...members,
-    });
+  return (
+    reply
+      .code(problem.status)
+      // An address that cannot be read never comes to the hooks that set these.
+      .headers({ 'x-request-id': reply.request.id, 'cache-control': 'no-store', ...headers })
+      .type('application/problem+json')
+      .send({
+        type: `urn:parasol:problem:${problem.kind}`,
+        title: problem.title,
+        status: problem.status,
+        detail: problem.message,
+        instance: `urn:uuid:${reply.request.id}`,
+        ...members,
+      })
+  );
 }
 
 /** Every error becomes a problem; only what is broken on this side is logged, without the request's secrets. */

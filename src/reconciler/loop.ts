@@ -111,7 +111,8 @@ export function createLoop(
     const { tenantId } = claim;
     try {
       const ended = await reconcile(deps, tenant, options, signal);
-      if (ended.end === 'lost') log.warn({ tenant: tenantId }, 'the claim was lost or given back; nothing was recorded');
+      if (ended.end === 'lost')
+        log.warn({ tenant: tenantId }, 'the claim was lost or given back; nothing was recorded');
       if (ended.end === 'gone') await claims.release(claim, 0);
       if (ended.end === 'recorded') tell(tenantId, ended.run);
     } catch (error) {
