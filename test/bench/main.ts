@@ -1,0 +1,62 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { describeMachine, machineText } from './machine.ts';
+import { markdown, type Finding } from './measure.ts';
+import { memoryBench } from './memory.ts';
+import { ROOT } from './processes.ts';
+import { setStage, type Stage } from './stage.ts';
+import { steadyBench } from './steady.ts';
+import { sweepBench } from './sweep.ts';
+import { triggerBench } from './trigger.ts';
+
+/**
+ * `npm run bench -- [steady] [trigger] [sweep] [memory] [--tenants N] [--profile]`: the numbers that the product
+ * promises, each beside a baseline that is measured in the same run. Progress goes to standard error, the table
+ * to standard output, everything to `bench/out/`. Ends with 1 if a goal is missed.
+ */
+const BENCHES: Record<string, (stage: Stage) => Promise<Finding[]>> = {
+  steady: steadyBench,
+  trigger: triggerBench,
+  sweep: sweepBench,
+  memory: memoryBench,
+};
+
+const OUT = 'bench/out';
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    tenants: { type: 'string', default: '2000' },
+    profile: { type: 'boolean', default: false },
+  },
+});
+const tenants = Number(values.tenants);
+const unknown = positionals.filter((name) => !(name in BENCHES));
+if (unknown.length > 0 || !Number.isInteger(tenants) || tenants < 1) {
+  say(`Benches are ${Object.keys(BENCHES).join(', ')}; --tenants is a whole number above 0.`);
+  process.exit(2);
+}
+const chosen = Object.entries(BENCHES).filter(
+  ([name]) => positionals.length === 0 || positionals.includes(name),
+);
+
+await mkdir(join(ROOT, OUT), { recursive: true });
+await using stack = new AsyncDisposableStack();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void stack.disposeAsync().finally(() => process.exit(130)));
+}
+const stage = await setStage(stack, { tenants, profile: values.profile ? OUT : null, say });
+const machine = await describeMachine(stage.pool);
+const findings: Finding[] = [];
+for (const [name, bench] of chosen) {
+  say(`measuring: ${name}`);
+  findings.push(...(await bench(stage)));
+}
+const at = new Date().toISOString();
+const file = join(OUT, `${at.replaceAll(':', '-')}.json`);
+await writeFile(join(ROOT, file), `${JSON.stringify({ at, machine, tenants, findings }, null, 2)}\n`);
+process.stdout.write(`${machineText(machine)}\n\n${markdown(findings)}\n`);
+say(`\nwritten to ${file}`);
+if (findings.some(({ goal }) => goal?.met === false)) process.exitCode = 1;

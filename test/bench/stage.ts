@@ -1,0 +1,184 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import pg from 'pg';
+import { Client } from '../../src/cli/client.ts';
+import { tenantInputSchema, type TenantInput } from '../../src/domain/tenant.ts';
+import { scenarioSecrets, SimulatorControl } from '../../src/simulator/index.ts';
+import { startEmbedded } from '../../src/store/index.ts';
+import { parentOf, ROOT, startNode, type Child } from './processes.ts';
+
+/** Tenants that the service runs at once: its default. */
+export const CONCURRENCY = 32;
+
+/** A healthy company of an ordinary size, beside the fleet of small ones. */
+export const ORDINARY = { id: 'acme', customers: 41 };
+
+/**
+ * What every bench plays on: PostgreSQL as a first run has it (durable), both vendors without latency and
+ * quotas in a process of their own, the service in another, and a fleet of healthy tenants that nothing but a
+ * trigger runs.
+ */
+export interface Stage {
+  pool: pg.Pool;
+  databaseUrl: string;
+  control: SimulatorControl;
+  connectwiseUrl: string;
+  umbrellaUrl: string;
+  service: Child;
+  /** The server's own process; its children are the connections. */
+  postgresPid: number;
+  client: Client;
+  /** Every tenant's id: the fleet of small ones, and the ordinary one. */
+  tenants: readonly string[];
+  /** Triggers every tenant in one statement and waits until the last run is recorded; milliseconds. */
+  sweep(): Promise<number>;
+  /** Runs one tenant, asked for as a person does, until it is recorded. */
+  reconcile(tenant: string): Promise<void>;
+}
+
+export interface StageOptions {
+  tenants: number;
+  /** Where the service writes a CPU profile when it ends; null: it is not profiled. */
+  profile: string | null;
+  say: (line: string) => void;
+}
+
+/** Whatever is started is handed to `stack` at once, so that it ends with it, however far this came. */
+export async function setStage(
+  stack: AsyncDisposableStack,
+  { tenants: count, profile, say }: StageOptions,
+): Promise<Stage> {
+  const data = await mkdtemp(join(tmpdir(), 'parasol-bench-'));
+  stack.defer(() => rm(data, { recursive: true, force: true }));
+  // Where root runs it, PostgreSQL's own account must pass.
+  await chmod(data, 0o711);
+
+  say('starting PostgreSQL, both vendors and the service');
+  const server = await startEmbedded(join(data, 'postgres'));
+  stack.defer(() => server.stop());
+  const simulator = stack.use(startNode('src/simulator/main.ts', ['--port', '0', '--no-quotas']));
+  const [connectwiseUrl, umbrellaUrl, controlUrl] = await simulator.said('it listens', urlsIn);
+  const control = new SimulatorControl(controlUrl);
+
+  const token = randomBytes(32).toString('hex');
+  const service = stack.use(
+    startNode('src/main.ts', ['serve'], {
+      env: {
+        DATABASE_URL: server.url,
+        PARASOL_DATA: data,
+        PARASOL_PORT: '0',
+        PARASOL_KEK: randomBytes(32).toString('base64'),
+        PARASOL_ADMIN_TOKEN: token,
+        PARASOL_CONCURRENCY: String(CONCURRENCY),
+      },
+      nodeFlags: profile === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${join(ROOT, profile)}`],
+    }),
+  );
+  const client = new Client(await service.said('it listens', listening), token);
+  const pool = new pg.Pool({ connectionString: server.url, max: 4, application_name: 'bench' });
+  stack.defer(() => pool.end());
+
+  say(`seeding and applying ${count} tenants`);
+  await control.seedScenario(ORDINARY.id, 'healthy', { customers: ORDINARY.customers });
+  const tenants = [ORDINARY.id, ...(await control.seedMany(count - 1, { lean: true }))];
+  const inputs = tenants.map((id) => healthyTenant(id, { connectwiseUrl, umbrellaUrl }));
+  await client.apply(inputs, false);
+  await untilHandled(pool);
+  // The first run of a tenant tells what is new, and fetches what later ones share.
+  await sweep(pool);
+  await requireReady(pool, count);
+
+  const postgresPid = await serverPid(pool);
+  return {
+    pool,
+    databaseUrl: server.url,
+    control,
+    connectwiseUrl,
+    umbrellaUrl,
+    service,
+    postgresPid,
+    client,
+    tenants,
+    sweep: () => sweep(pool),
+    async reconcile(tenant) {
+      await client.reconcile(tenant, 'bench');
+      await untilHandled(pool, 5);
+    },
+  };
+}
+
+function urlsIn(text: string): [string, string, string] | null {
+  const [connectwise, umbrella, control] = text.match(/http:\/\/\S+/g) ?? [];
+  return connectwise && umbrella && control ? [connectwise, umbrella, control] : null;
+}
+
+const listening = (text: string): string | null =>
+  /"url":"(http:[^"]+)"[^\n]*"msg":"listening"/.exec(text)?.[1] ?? null;
+
+/** A seeded company as its tenant; its period is so long that only triggers run it. */
+function healthyTenant(
+  id: string,
+  { connectwiseUrl, umbrellaUrl }: Pick<Stage, 'connectwiseUrl' | 'umbrellaUrl'>,
+): TenantInput {
+  const { managementKey, integrationKey, umbrellaApiKey, umbrellaKeyAdmin } = scenarioSecrets(id);
+  return tenantInputSchema.parse({
+    id,
+    name: id,
+    mode: 'repair',
+    every: '1d',
+    connectwise: {
+      site: connectwiseUrl,
+      companyId: id,
+      clientId: '0d1f5a52-3f0e-4d0c-9c43-5a7c1e0f2b68',
+      managementKey,
+      integrationKey: { member: 'umbrella-a', ...integrationKey },
+    },
+    umbrella: { console: 'msp', url: umbrellaUrl, apiKey: umbrellaApiKey, keyAdmin: umbrellaKeyAdmin },
+  });
+}
+
+const TRIGGER_ALL = `
+  update tenants set trigger_seq = trigger_seq + 1, trigger_cause = 'bench', next_run_at = now()
+   where claim_owner is null`;
+
+async function sweep(pool: pg.Pool): Promise<number> {
+  const started = performance.now();
+  await pool.query(TRIGGER_ALL);
+  await pool.query(`select pg_notify('parasol_trigger', 'all')`);
+  await untilHandled(pool);
+  return performance.now() - started;
+}
+
+/** Seldom enough that the looking costs nothing, often enough for sweeps of seconds. */
+const LOOK_EVERY_MS = 50;
+const SWEEP_WITHIN_MS = 600_000;
+
+async function untilHandled(pool: pg.Pool, lookEveryMs = LOOK_EVERY_MS): Promise<void> {
+  const end = performance.now() + SWEEP_WITHIN_MS;
+  for (;;) {
+    const { rows } = await pool.query<{ open: number }>(
+      'select count(*)::int as open from tenants where handled_seq < trigger_seq',
+    );
+    if (rows[0]?.open === 0) return;
+    if (performance.now() > end) throw new Error(`${rows[0]?.open} tenants were not run in time`);
+    await pause(lookEveryMs);
+  }
+}
+
+async function serverPid(pool: pg.Pool): Promise<number> {
+  const { rows } = await pool.query<{ pid: number }>('select pg_backend_pid() as pid');
+  return parentOf(rows[0]?.pid ?? 0);
+}
+
+/** A bench of healthy tenants that are not would measure something else. */
+async function requireReady(pool: pg.Pool, count: number): Promise<void> {
+  const { rows } = await pool.query<{ ready: string; count: number }>(
+    'select ready, count(*)::int as count from statuses group by ready',
+  );
+  if (rows.length !== 1 || rows[0]?.ready !== 'True' || rows[0].count !== count) {
+    throw new Error(`not every tenant is ready: ${JSON.stringify(rows)}`);
+  }
+}
