@@ -1,0 +1,30 @@
+import { is } from 'drizzle-orm';
+import { getTableConfig, PgTable } from 'drizzle-orm/pg-core';
+import { expect, it } from 'vitest';
+import { createStore, migrate, pendingMigrations } from '../../src/store/index.ts';
+import * as schema from '../../src/store/schema.ts';
+import { createEmptyDatabase } from '../support/postgres.ts';
+
+it('two services that start at once on an empty database migrate it once; later there is nothing to do', async () => {
+  const database = await createEmptyDatabase();
+  const stores = [createStore(database.url), createStore(database.url)];
+  try {
+    expect(await pendingMigrations(stores[0]!.pool)).not.toEqual([]);
+    await Promise.all(stores.map(({ pool }) => migrate(pool)));
+    expect(await pendingMigrations(stores[1]!.pool)).toEqual([]);
+    const { rows } = await stores[0]!.pool.query<{ column: string }>(
+      `select table_name || '.' || column_name || ' ' || is_nullable as column
+         from information_schema.columns where table_schema = 'public' order by 1`,
+    );
+    const tables = Object.values(schema).filter((value) => is(value, PgTable));
+    const declared = tables.flatMap((table) => {
+      const { name, columns } = getTableConfig(table);
+      return columns.map((column) => `${name}.${column.name} ${column.notNull ? 'NO' : 'YES'}`);
+    });
+    expect(declared.length).toBeGreaterThan(60);
+    expect(rows.map(({ column }) => column).toSorted()).toEqual(declared.toSorted());
+  } finally {
+    await Promise.all(stores.map((store) => store.close()));
+    await database.drop();
+  }
+});
