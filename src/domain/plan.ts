@@ -100,6 +100,12 @@ export type Seen = Pick<PlanningGround, 'spec' | 'facts' | 'observedAt' | 'crede
  */
 export const SETTLE_MS = toMs('30s');
 
+/**
+ * How long a thing that ConnectWise said was made is waited for in its lists; only somebody who deleted it
+ * within that time waits longer for it to be made again.
+ */
+const SHOWS_WITHIN_MS = toMs('10m');
+
 /** Names the effect of an action, so that it can be looked up outside after a crash; null: it has none there. */
 export function intentKey(action: Action): string | null {
   switch (action.kind) {
@@ -188,7 +194,7 @@ function justMade({ owned, now }: PlanningGround, kind: OwnedObject['kind'], nam
       object.kind === kind &&
       object.how === 'created' &&
       sameIdentifier(object.name, name) &&
-      now.getTime() - Date.parse(object.since) < SETTLE_MS,
+      now.getTime() - Date.parse(object.since) < SHOWS_WITHIN_MS,
   );
 }
 
