@@ -104,7 +104,7 @@ export const SETTLE_MS = toMs('30s');
  * How long a thing that ConnectWise said was made is waited for in its lists; only somebody who deleted it
  * within that time waits longer for it to be made again.
  */
-const SHOWS_WITHIN_MS = toMs('10m');
+export const SHOWS_WITHIN_MS = toMs('10m');
 
 /** Names the effect of an action, so that it can be looked up outside after a crash; null: it has none there. */
 export function intentKey(action: Action): string | null {

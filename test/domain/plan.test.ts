@@ -17,7 +17,7 @@ import {
   isActiveAndSeen,
   isOwned,
   plan,
-  SETTLE_MS,
+  SHOWS_WITHIN_MS,
   whyNewKey,
   type Action,
   type OwnedObject,
@@ -244,8 +244,8 @@ describe('an absence', () => {
   });
 
   test.each<[string, number, string]>([
-    ['is waited for', SETTLE_MS - 1, 'later'],
-    ['is believed after a while', SETTLE_MS, 'now'],
+    ['is waited for', SHOWS_WITHIN_MS - 1, 'later'],
+    ['is believed after a while', SHOWS_WITHIN_MS, 'now'],
   ])('of what was made just now %s', (_, ms, state) => {
     const made = { how: 'created', since: ago(ms) } as const;
     const role = only({
