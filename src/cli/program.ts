@@ -183,9 +183,9 @@ const waitsForPerson = (handoffs: readonly Pick<Handoff, 'state'>[]): boolean =>
   handoffs.some(({ state }) => state === 'open' || state === 'claimed');
 
 function codeOfStatus(status: StatusView): ExitCode {
+  if (waitsForPerson(status.handoffs)) return EXIT.person;
   const current = status.observedGeneration === status.generation;
-  if (status.ready === 'True' && status.drift.length === 0 && current) return EXIT.ok;
-  return waitsForPerson(status.handoffs) ? EXIT.person : EXIT.drift;
+  return status.ready === 'True' && status.drift.length === 0 && current ? EXIT.ok : EXIT.drift;
 }
 
 function codeOfPlan({ mode, observedAt, plan }: PlanView): ExitCode {
