@@ -65,7 +65,10 @@ export async function reconcile(
     unsettled: looked.unsettled,
   };
   // The plan of the first look did not know yet what became of earlier attempts.
-  let last = { look: first.look, judged: judge(snapshot, first.look, standing, deps.clock.now()) };
+  let last =
+    snapshot.intents.length === 0
+      ? first
+      : { look: first.look, judged: judge(snapshot, first.look, standing, deps.clock.now()) };
   const acted = await actOn(deps, claimed, snapshot, keys, context, last.judged, limits);
   if (acted.lost) return { end: 'lost' };
   if (acted.sent || acted.capReached) {

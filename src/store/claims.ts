@@ -74,7 +74,11 @@ interface TakenRow {
 export const createClaims = (pool: pg.Pool, listener: TriggerListener): Claims => ({
   async take(owner, limit, leaseMs) {
     if (limit <= 0) return [];
-    const { rows } = await pool.query<TakenRow>(TAKE, [owner, limit, leaseMs]);
+    const { rows } = await pool.query<TakenRow>({
+      name: 'parasol_take',
+      text: TAKE,
+      values: [owner, limit, leaseMs],
+    });
     return rows.map((row): ClaimedTenant => ({
       claim: {
         tenantId: row.id,
@@ -105,7 +109,7 @@ export const createClaims = (pool: pg.Pool, listener: TriggerListener): Claims =
     await pool.query(RELEASE, [...identity(claim), dueInMs]);
   },
   async nextDueInMs() {
-    const { rows } = await pool.query<{ ms: number | null }>(NEXT_DUE);
+    const { rows } = await pool.query<{ ms: number | null }>({ name: 'parasol_next_due', text: NEXT_DUE });
     const ms = rows[0]?.ms ?? null;
     return ms === null ? null : Math.max(0, ms);
   },

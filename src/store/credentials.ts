@@ -163,17 +163,3 @@ function stateEvent(
     data: { purpose, fingerprint, state },
   };
 }
-
-/** Writes when credentials in use were last proved, in place. */
-export async function markProved(
-  tx: Executor,
-  tenantId: string,
-  provedAt: Record<string, string>,
-): Promise<void> {
-  for (const [id, at] of Object.entries(provedAt)) {
-    await tx
-      .update(credentials)
-      .set({ lastProvedAt: new Date(at) })
-      .where(and(eq(credentials.id, id), eq(credentials.tenantId, tenantId)));
-  }
-}

@@ -73,4 +73,5 @@ export function openPool(options: pg.PoolConfig, onError: (error: Error) => void
   return pool;
 }
 
-export const openDatabase = (pool: pg.Pool): Database => drizzle({ client: pool });
+export const openDatabase = <T extends pg.Pool | pg.PoolClient>(client: T): NodePgDatabase & { $client: T } =>
+  drizzle({ client }) as NodePgDatabase & { $client: T };

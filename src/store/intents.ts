@@ -40,14 +40,16 @@ export async function openIntentsOf(tx: Executor, tenantId: string): Promise<Ope
     .from(intents)
     .where(and(eq(intents.tenantId, tenantId), inArray(intents.outcome, ['open', 'unknown'])))
     .orderBy(asc(intents.openedAt), asc(intents.id));
-  return rows.map((row) => ({
-    id: row.id,
-    key: row.key,
-    action: row.action,
-    openedAt: iso(row.openedAt),
-    outcome: row.outcome === 'unknown' ? 'unknown' : 'open',
-  }));
+  return rows.map(toOpenIntent);
 }
+
+export const toOpenIntent = (row: typeof intents.$inferSelect): OpenIntent => ({
+  id: row.id,
+  key: row.key,
+  action: row.action,
+  openedAt: iso(row.openedAt),
+  outcome: row.outcome === 'unknown' ? 'unknown' : 'open',
+});
 
 export async function addIntent(tx: Executor, tenantId: string, intent: NewIntent): Promise<void> {
   await tx.insert(intents).values({ ...intent, tenantId });

@@ -1,4 +1,4 @@
-import { asc, eq, sql } from 'drizzle-orm';
+import { sql } from 'drizzle-orm';
 import { bigint, pgTable, primaryKey } from 'drizzle-orm/pg-core';
 import type { OwnedObject } from '../domain/plan.ts';
 import { instant, iso, text } from './columns.ts';
@@ -21,20 +21,19 @@ export const ownedObjects = pgTable(
   (table) => [primaryKey({ columns: [table.tenantId, table.kind, table.name] })],
 );
 
-export async function ownedBy(tx: Executor, tenantId: string): Promise<OwnedObject[]> {
-  const rows = await tx
-    .select()
-    .from(ownedObjects)
-    .where(eq(ownedObjects.tenantId, tenantId))
-    .orderBy(asc(ownedObjects.kind), asc(ownedObjects.name));
-  return rows.map(({ kind, name, externalId, how, since }) => ({
-    kind,
-    name,
-    externalId,
-    how,
-    since: iso(since),
-  }));
-}
+export const toOwned = ({
+  kind,
+  name,
+  externalId,
+  how,
+  since,
+}: typeof ownedObjects.$inferSelect): OwnedObject => ({
+  kind,
+  name,
+  externalId,
+  how,
+  since: iso(since),
+});
 
 /** Adds what became Parasol's; what already was keeps its beginning, unless it is another object by now. */
 export async function addOwned(tx: Executor, tenantId: string, owned: OwnedObject[]): Promise<void> {

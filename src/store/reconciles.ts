@@ -1,40 +1,119 @@
-import { and, eq, sql } from 'drizzle-orm';
-import type { Claim, Reconciles } from '../reconciler/ports.ts';
-import { changeCredentials, credentialsOf, markProved, toCredential } from './credentials.ts';
+import { and, eq, getTableColumns, sql } from 'drizzle-orm';
+import type { PgTable } from 'drizzle-orm/pg-core';
+import type pg from 'pg';
+import { ready } from '../domain/condition.ts';
+import type { Claim, Reconciles, Result } from '../reconciler/ports.ts';
+import { keepable, toJson } from './columns.ts';
+import { changeCredentials, credentials, toCredential } from './credentials.ts';
 import type { Database, Executor } from './database.ts';
-import { LOCKS, TRIGGER_CHANNEL } from './database.ts';
+import { LOCKS, openDatabase, TRIGGER_CHANNEL } from './database.ts';
 import { addEvents } from './events.ts';
-import { changeHandoffs, listHandoffs } from './handoffs.ts';
-import { addIntent, intentsOfLastHour, openIntentsOf, settleIntents } from './intents.ts';
-import { addOwned, ownedBy } from './owned.ts';
-import { addRun } from './runs.ts';
-import { putStatus, statuses, toStatus } from './statuses.ts';
+import { changeHandoffs, handoffs, toHandoff } from './handoffs.ts';
+import {
+  addIntent,
+  intents,
+  intentsOfLastHour,
+  openIntentsOf,
+  settleIntents,
+  toOpenIntent,
+} from './intents.ts';
+import { addOwned, ownedObjects, toOwned } from './owned.ts';
+import { statuses, toStatus } from './statuses.ts';
 import { tenants, toTenant } from './tenants.ts';
 
-const ONE_SNAPSHOT = { isolationLevel: 'repeatable read', accessMode: 'read only' } as const;
+/**
+ * Everything that one reconcile starts from, of one moment, in one round trip: a fleet's sweep is mostly this and
+ * `RECORD`. Both are prepared once a connection.
+ */
+const SNAPSHOT = `
+  select row_to_json(tenants) as tenant, row_to_json(statuses) as status,
+    (select coalesce(json_agg(c order by created_at, id), '[]') from credentials as c
+      where c.tenant_id = tenants.id) as credentials,
+    (select coalesce(json_agg(h order by deadline, id), '[]') from handoffs as h
+      where h.tenant_id = tenants.id and state in ('open', 'claimed', 'submitted')) as handoffs,
+    (select coalesce(json_agg(i order by opened_at, id), '[]') from intents as i
+      where i.tenant_id = tenants.id and outcome in ('open', 'unknown')) as intents,
+    (select coalesce(json_agg(o order by kind, name), '[]') from owned_objects as o
+      where o.tenant_id = tenants.id) as owned
+  from tenants left join statuses on statuses.tenant_id = tenants.id
+  where tenants.id = $1`;
+
+type Json = Record<string, unknown>;
+interface SnapshotRow {
+  tenant: Json;
+  status: Json | null;
+  credentials: Json[];
+  handoffs: Json[];
+  intents: Json[];
+  owned: Json[];
+}
+
+/**
+ * What every run leaves behind, and the end of its claim. Nothing is written unless the claim is still this one.
+ * A column of a status that did not change keeps its stored value, and with it the value's place outside the row,
+ * so that a quiet run of a tenant with a large status rewrites its facts' times and no more.
+ */
+const RECORD = `
+  with locked as materialized (
+    select id, run_seq, trigger_seq > run_seq as triggered from tenants
+     where id = $1 and claim_token = $2 and claim_owner = $3
+       for update
+  ), status as (
+    insert into statuses (tenant_id, observed_generation, ready, facts, memory, conditions, drift, plan, observed_at)
+    select id, $4::integer, $5, $6::jsonb, $7::jsonb, $8::jsonb, $9::jsonb, $10::jsonb, $11::timestamptz from locked
+     where $4::integer is not null
+    on conflict (tenant_id) do update
+       set observed_generation = excluded.observed_generation,
+           ready = excluded.ready,
+           observed_at = excluded.observed_at,
+           ${['facts', 'memory', 'conditions', 'drift', 'plan']
+             .map(
+               (column) =>
+                 `${column} = case when statuses.${column} is distinct from excluded.${column} then excluded.${column} else statuses.${column} end`,
+             )
+             .join(', ')}
+  ), proved as (
+    update credentials set last_proved_at = proof.at
+      from locked, unnest($12::text[], $13::timestamptz[]) as proof (id, at)
+     where credentials.id = proof.id and credentials.tenant_id = locked.id
+  ), run as (
+    insert into runs (id, tenant_id, trigger, started_at, finished_at, outcome, reads, writes, summary, actions)
+    select $14, id, $15, $16::timestamptz, $17::timestamptz, $18, $19::integer, $20::integer, $21, $22::jsonb from locked
+  ), released as (
+    update tenants
+       set claim_owner = null,
+           handled_seq = locked.run_seq,
+           -- Counted on from the row: a spec or a key that came during the run forgot the failures before it.
+           failures = least($23::integer, failures + 1),
+           next_run_at = case when triggered then now() else now() + $24 * interval '1 millisecond' end
+      from locked
+     where tenants.id = locked.id
+    returning tenants.id, triggered
+  )
+  select case when triggered then pg_notify($25, id) end from released`;
 
 export const createReconciles = (db: Database): Reconciles => ({
-  snapshot: (tenantId) =>
-    db.transaction(async (tx) => {
-      const [row] = await tx
-        .select()
-        .from(tenants)
-        .leftJoin(statuses, eq(statuses.tenantId, tenants.id))
-        .where(eq(tenants.id, tenantId));
-      if (!row) return null;
-      const held = await credentialsOf(tx, tenantId);
-      return {
-        tenant: toTenant(row.tenants),
-        status: row.statuses && toStatus(row.statuses),
-        credentials: held.map(toCredential),
-        sealed: Object.fromEntries(
-          held.filter(({ state }) => state !== 'dead').map(({ id, sealed }) => [id, sealed]),
-        ),
-        handoffs: await listHandoffs(tx, { tenant: tenantId, live: true }),
-        intents: await openIntentsOf(tx, tenantId),
-        owned: await ownedBy(tx, tenantId),
-      };
-    }, ONE_SNAPSHOT),
+  async snapshot(tenantId) {
+    const { rows } = await db.$client.query<SnapshotRow>({
+      name: 'parasol_snapshot',
+      text: SNAPSHOT,
+      values: [tenantId],
+    });
+    const [row] = rows;
+    if (!row) return null;
+    const held = row.credentials.map((one) => rowOf(credentials, one));
+    return {
+      tenant: toTenant(rowOf(tenants, row.tenant)),
+      status: row.status && toStatus(rowOf(statuses, row.status)),
+      credentials: held.map(toCredential),
+      sealed: Object.fromEntries(
+        held.filter(({ state }) => state !== 'dead').map(({ id, sealed }) => [id, sealed]),
+      ),
+      handoffs: row.handoffs.map((one) => toHandoff(rowOf(handoffs, one))),
+      intents: row.intents.map((one) => toOpenIntent(rowOf(intents, one))),
+      owned: row.owned.map((one) => toOwned(rowOf(ownedObjects, one))),
+    };
+  },
 
   openIntent: (claim, intent, { generation, deleting, perHour }) =>
     db.transaction(async (tx) => {
@@ -52,41 +131,98 @@ export const createReconciles = (db: Database): Reconciles => ({
       return { granted: true };
     }),
 
-  record: (claim, result) =>
-    db.transaction(async (tx) => {
-      const { tenantId } = claim;
-      const row = await lockClaimed(tx, claim);
-      if (!row) return false;
-      await addEvents(tx, tenantId, result.events);
-      if (result.forget) {
-        if (!row.deleting) throw new Error(`tenant ${tenantId} is not being deleted, so it is not forgotten`);
-        // Intents outlive the tenant, for the fleet's cap.
+  async record(claim, result) {
+    if (isQuiet(result)) return await recordCore(db.$client, claim, result);
+    const client = await db.$client.connect();
+    try {
+      return await openDatabase(client).transaction(async (tx) => {
+        const { tenantId } = claim;
+        const row = await lockClaimed(tx, claim);
+        if (!row) return false;
+        await addEvents(tx, tenantId, result.events);
+        if (result.forget) {
+          if (!row.deleting)
+            throw new Error(`tenant ${tenantId} is not being deleted, so it is not forgotten`);
+          // Intents outlive the tenant, for the fleet's cap.
+          await settleIntents(tx, tenantId, result.intents);
+          await tx.delete(tenants).where(eq(tenants.id, tenantId));
+          return true;
+        }
+        await changeCredentials(tx, tenantId, result.credentials);
+        await changeHandoffs(tx, tenantId, result.handoffs);
         await settleIntents(tx, tenantId, result.intents);
-        await tx.delete(tenants).where(eq(tenants.id, tenantId));
-        return true;
-      }
-      if (result.status) await putStatus(tx, tenantId, result.status);
-      await changeCredentials(tx, tenantId, result.credentials);
-      await markProved(tx, tenantId, result.provedAt);
-      await changeHandoffs(tx, tenantId, result.handoffs);
-      await settleIntents(tx, tenantId, result.intents);
-      await addOwned(tx, tenantId, result.owned);
-      await addRun(tx, tenantId, result.run);
-      const triggered = row.triggerSeq > row.runSeq;
-      await tx
-        .update(tenants)
-        .set({
-          claimOwner: null,
-          handledSeq: row.runSeq,
-          // Counted on from the row: a spec or a key that came during the run forgot the failures before it.
-          failures: sql`least(${result.next.failures}::int, ${tenants.failures} + 1)`,
-          nextRunAt: triggered ? sql`now()` : sql`now() + ${result.next.inMs} * interval '1 millisecond'`,
-        })
-        .where(eq(tenants.id, tenantId));
-      if (triggered) await tx.execute(sql`select pg_notify(${TRIGGER_CHANNEL}, ${tenantId})`);
-      return true;
-    }),
+        await addOwned(tx, tenantId, result.owned);
+        return await recordCore(client, claim, result);
+      });
+    } finally {
+      client.release();
+    }
+  },
 });
+
+/** Nothing happened but the look: one statement is one transaction. */
+function isQuiet(result: Result): boolean {
+  const { events, credentials, handoffs, intents, owned, forget } = result;
+  return !forget && [events, credentials, handoffs, intents, owned].every(({ length }) => length === 0);
+}
+
+/** False: the claim is no longer this one, and nothing was written. */
+async function recordCore(
+  client: pg.Pool | pg.PoolClient,
+  { tenantId, token, owner }: Claim,
+  { status, provedAt, run, next }: Result,
+): Promise<boolean> {
+  const { rowCount } = await client.query({
+    name: 'parasol_record',
+    text: RECORD,
+    values: [
+      ...[tenantId, token, owner],
+      ...(status
+        ? [
+            status.observedGeneration,
+            ready(status.conditions),
+            toJson(status.facts),
+            toJson(status.memory),
+            toJson(status.conditions),
+            toJson(status.drift),
+            toJson(status.plan),
+            status.observedAt,
+          ]
+        : Array.from({ length: 8 }, () => null)),
+      ...[Object.keys(provedAt), Object.values(provedAt)],
+      ...[run.id, keepable(run.trigger), run.startedAt, run.finishedAt, run.outcome, run.reads, run.writes],
+      ...[keepable(run.summary), toJson(run.actions)],
+      ...[next.failures, next.inMs, TRIGGER_CHANNEL],
+    ],
+  });
+  return rowCount === 1;
+}
+
+/** A row that came as JSON, as drizzle would have given it. */
+function rowOf<T extends PgTable>(table: T, json: Json): T['$inferSelect'] {
+  return Object.fromEntries(
+    columnsOf(table).map(([key, name, isTime]) => {
+      const value = json[name];
+      return [key, isTime && typeof value === 'string' ? new Date(value) : value];
+    }),
+  ) as T['$inferSelect'];
+}
+
+type Columns = [key: string, name: string, isTime: boolean][];
+const known = new WeakMap<PgTable, Columns>();
+
+function columnsOf(table: PgTable): Columns {
+  let columns = known.get(table);
+  if (!columns) {
+    columns = Object.entries(getTableColumns(table)).map(([key, column]) => [
+      key,
+      column.name,
+      column.dataType === 'date',
+    ]);
+    known.set(table, columns);
+  }
+  return columns;
+}
 
 /** The tenant's row, locked until the transaction ends; null where the claim is no longer this one. */
 async function lockClaimed(tx: Executor, claim: Claim) {

@@ -28,15 +28,6 @@ export const runs = pgTable(
   ],
 );
 
-export async function addRun(tx: Executor, tenantId: string, run: RunRecord): Promise<void> {
-  await tx.insert(runs).values({
-    ...run,
-    tenantId,
-    startedAt: new Date(run.startedAt),
-    finishedAt: new Date(run.finishedAt),
-  });
-}
-
 /** A page of a tenant's runs, newest first (their ids sort by time). */
 export async function pageOfRuns(
   tx: Executor,
