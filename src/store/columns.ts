@@ -6,9 +6,15 @@ import { customType, timestamp } from 'drizzle-orm/pg-core';
  */
 export const keepable = (text: string): string => text.toWellFormed().replaceAll('\0', '\uFFFD');
 
+/** How JSON writes what PostgreSQL refuses; a text about such signs looks the same, and is only looked at twice. */
+const REFUSED = /\\u(?:0000|d[89a-f])/i;
+
 /** JSON as PostgreSQL can keep it. */
-export const toJson = (value: unknown): string =>
-  JSON.stringify(value, (_key, part: unknown) => (typeof part === 'string' ? keepable(part) : part));
+export function toJson(value: unknown): string {
+  const json = JSON.stringify(value);
+  if (!REFUSED.test(json)) return json;
+  return JSON.stringify(value, (_key, part: unknown) => (typeof part === 'string' ? keepable(part) : part));
+}
 
 const jsonbColumn = customType<{ data: unknown; driverData: unknown }>({
   dataType: () => 'jsonb',

@@ -176,7 +176,9 @@ async function recordCore(
     name: 'parasol_record',
     text: RECORD,
     values: [
-      ...[tenantId, token, owner],
+      tenantId,
+      token,
+      owner,
       ...(status
         ? [
             status.observedGeneration,
@@ -189,10 +191,20 @@ async function recordCore(
             status.observedAt,
           ]
         : Array.from({ length: 8 }, () => null)),
-      ...[Object.keys(provedAt), Object.values(provedAt)],
-      ...[run.id, keepable(run.trigger), run.startedAt, run.finishedAt, run.outcome, run.reads, run.writes],
-      ...[keepable(run.summary), toJson(run.actions)],
-      ...[next.failures, next.inMs, TRIGGER_CHANNEL],
+      Object.keys(provedAt),
+      Object.values(provedAt),
+      run.id,
+      keepable(run.trigger),
+      run.startedAt,
+      run.finishedAt,
+      run.outcome,
+      run.reads,
+      run.writes,
+      keepable(run.summary),
+      toJson(run.actions),
+      next.failures,
+      next.inMs,
+      TRIGGER_CHANNEL,
     ],
   });
   return rowCount === 1;
@@ -200,12 +212,12 @@ async function recordCore(
 
 /** A row that came as JSON, as drizzle would have given it. */
 function rowOf<T extends PgTable>(table: T, json: Json): T['$inferSelect'] {
-  return Object.fromEntries(
-    columnsOf(table).map(([key, name, isTime]) => {
-      const value = json[name];
-      return [key, isTime && typeof value === 'string' ? new Date(value) : value];
-    }),
-  ) as T['$inferSelect'];
+  const row: Json = {};
+  for (const [key, name, isTime] of columnsOf(table)) {
+    const value = json[name];
+    row[key] = isTime && typeof value === 'string' ? new Date(value) : value;
+  }
+  return row;
 }
 
 type Columns = [key: string, name: string, isTime: boolean][];
