@@ -25,6 +25,23 @@ export interface LevelRow {
   inquire: Level;
 }
 
+/**
+ * The rows that tell something. ConnectWise lists every function of a role, most of them None in every right,
+ * which is what a function without a row is taken for; of a role that may nothing one row stays, so that it is
+ * told from a list that came empty.
+ */
+export function tellingRows(rows: LevelRow[]): LevelRow[] {
+  const times = new Map<string, number>();
+  const name = (row: LevelRow) => row.function.toLowerCase();
+  for (const row of rows) times.set(name(row), (times.get(name(row)) ?? 0) + 1);
+  const telling = rows.filter(
+    (row) =>
+      times.get(name(row)) !== 1 ||
+      [row.add, row.edit, row.delete, row.inquire].some((level) => level !== 'None'),
+  );
+  return telling.length > 0 ? telling : rows.slice(0, 1);
+}
+
 export type SiteFact =
   | { state: 'answers'; companyName: string; codebase: string }
   | { state: 'company-unknown' }

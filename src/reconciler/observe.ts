@@ -2,19 +2,20 @@ import type { IntegrationMemory } from '../domain/condition.ts';
 import { findMember, rolesNamed } from '../domain/drift.ts';
 import { toMs } from '../domain/duration.ts';
 import { expectedWrites, learn } from '../domain/evidence.ts';
-import type {
-  Facts,
-  KeyProof,
-  LevelRow,
-  Listed,
-  ManagementFact,
-  MemberFact,
-  Observation,
-  Reading,
-  RoleFact,
-  SiteFact,
-  UmbrellaAccessFact,
-  WritesFact,
+import {
+  tellingRows,
+  type Facts,
+  type KeyProof,
+  type LevelRow,
+  type Listed,
+  type ManagementFact,
+  type MemberFact,
+  type Observation,
+  type Reading,
+  type RoleFact,
+  type SiteFact,
+  type UmbrellaAccessFact,
+  type WritesFact,
 } from '../domain/observation.ts';
 import { ok, saysNothing, type Outcome } from '../domain/outcome.ts';
 import type { KeyPair } from '../domain/secret.ts';
@@ -226,7 +227,7 @@ async function observeSettings(
   if (active.length !== 1) return settings;
   const roleId = active[0]!.id;
   const rows = await reads.roleLevels(roleId);
-  settings.roleLevels = rows.ok ? ok({ roleId, rows: rows.value, source: 'settings' }) : rows;
+  settings.roleLevels = rows.ok ? ok({ roleId, rows: tellingRows(rows.value), source: 'settings' }) : rows;
   return settings;
 }
 
@@ -251,7 +252,8 @@ async function proveKey(
     authenticates: true,
     credentialId,
     fingerprint,
-    ...security.value,
+    member: security.value.member,
+    levels: tellingRows(security.value.levels),
     allowList: allowList.ok ? allowList.value : null,
   });
 }

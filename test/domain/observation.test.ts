@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { isFresh, noFacts, remember, type Facts, type Observation } from '../../src/domain/observation.ts';
+import {
+  isFresh,
+  noFacts,
+  remember,
+  tellingRows,
+  type Facts,
+  type LevelRow,
+  type Observation,
+} from '../../src/domain/observation.ts';
 import type { Failure } from '../../src/domain/outcome.ts';
 import {
   ago,
@@ -163,5 +171,27 @@ describe('a fresh fact', () => {
         for (const name of FACT_NAMES) expect(isFresh<unknown>(after[name], at)).toBe(false);
       }),
     );
+  });
+});
+
+describe('the rows of a role that tell something', () => {
+  const none = { add: 'None', edit: 'None', delete: 'None', inquire: 'None' } as const;
+  const row = (name: string, levels: Partial<LevelRow> = {}): LevelRow => ({
+    function: name,
+    ...none,
+    ...levels,
+  });
+
+  it.each<[string, LevelRow[], LevelRow[]]>([
+    ['are those with a right', [row('A/a'), row('B/b', { edit: 'My' })], [row('B/b', { edit: 'My' })]],
+    [
+      'are both of one function that is listed twice',
+      [row('A/a'), row('a/A', { add: 'All' })],
+      [row('A/a'), row('a/A', { add: 'All' })],
+    ],
+    ['are one, where the role may nothing', [row('A/a'), row('B/b')], [row('A/a')]],
+    ['are none, where nothing came', [], []],
+  ])('%s', (_, rows, expected) => {
+    expect(tellingRows(rows)).toEqual(expected);
   });
 });
