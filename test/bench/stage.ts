@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -74,7 +74,10 @@ export async function setStage(
         PARASOL_ADMIN_TOKEN: token,
         PARASOL_CONCURRENCY: String(CONCURRENCY),
       },
-      nodeFlags: profile === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${join(ROOT, profile)}`],
+      nodeFlags: [
+        ...(await flagsOfStart()),
+        ...(profile === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${join(ROOT, profile)}`]),
+      ],
     }),
   );
   const client = new Client(await service.said('it listens', listening), token);
@@ -108,6 +111,14 @@ export async function setStage(
       await untilHandled(pool, 5);
     },
   };
+}
+
+/** Node's flags of `npm start`: what is measured is what people run. */
+async function flagsOfStart(): Promise<string[]> {
+  const { scripts } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as {
+    scripts: { start: string };
+  };
+  return scripts.start.split(' ').filter((word) => word.startsWith('--max-'));
 }
 
 function urlsIn(text: string): [string, string, string] | null {
