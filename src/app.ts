@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { randomBytes } from 'node:crypto';
 import type { Logger } from 'pino';
 import { v7 as uuidV7 } from 'uuid';
-import { buildApi, type Readiness } from './api/index.ts';
+import { buildApi, hashToken, type Readiness } from './api/index.ts';
 import type { Config } from './config.ts';
 import type { HeldCredential } from './domain/credential.ts';
 import { originFor, type Purpose, type TenantInput } from './domain/tenant.ts';
@@ -182,6 +182,7 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
       owner: `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`,
       concurrency: config.concurrency,
       repairsPerHour: config.repairsPerHour,
+      rotationsInFlight: config.rotationsInFlight,
     },
   );
   metrics.watch(loop);
@@ -189,13 +190,27 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
   const token = await bootstrapToken({ token: config.adminToken, data: config.data });
   // A token that the configuration no longer gives is no longer one; a file's belongs to this machine and folder.
   const name = token.file === null ? 'admin' : `admin of ${hostname()}:${resolve(token.file)}`;
-  await store.tokens.put({ id: ids.next(), name, hash: token.hash, expiresAt: null });
+  await store.tokens.put({ id: ids.next(), name, hash: token.hash, expiresAt: null, mayReveal: false });
+
+  // Nobody reads a key unless the configuration names a token for it.
+  if (config.revealToken) {
+    const hash = hashToken(config.revealToken.reveal());
+    if (hash === token.hash) {
+      throw new StartRefused('PARASOL_REVEAL_TOKEN is the administrator’s token: give it one of its own.');
+    }
+    await store.tokens.put({ id: ids.next(), name: 'reveal', hash, expiresAt: null, mayReveal: true });
+  } else {
+    await store.tokens.remove('reveal');
+  }
 
   let draining = false;
   const commands: Commands = createCommands({ desk: store.desk, vault, clock, ids });
   const api = buildApi({
     commands,
-    authenticate: async (hash) => ((await store.tokens.findByHash(hash)) ? { name: 'admin' } : null),
+    authenticate: async (hash) => {
+      const found = await store.tokens.findByHash(hash);
+      return found && { name: found.mayReveal ? 'reveal' : 'admin', mayReveal: found.mayReveal };
+    },
     readiness: readiness(store, loop, () => draining),
     metrics: metrics.registry,
     log,
@@ -268,7 +283,7 @@ export async function examineTenant(
     if (input) return await examine({ vendors, clock }, requestOf(input));
     const base = await openBase(config, log);
     try {
-      const found = await opened({ reconciles: base.store.reconciles, vault: base.vault }, tenant);
+      const found = await opened({ reconciles: base.store.reconciles, vault: base.vault, clock }, tenant);
       if (!found) return null;
       const { snapshot, keys } = found;
       const { status } = snapshot;

@@ -12,11 +12,15 @@ export interface Config {
   port: number;
   kek: Secret | null;
   adminToken: Secret | null;
+  /** Reads keys, once, for hand-offs; null: nobody may. */
+  revealToken: Secret | null;
   logLevel: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent';
   /** Reconciles that one replica runs at once. */
   concurrency: number;
   /** The cap of rulings 12, over the whole fleet. */
   repairsPerHour: number;
+  /** Rotations of working keys that may be in flight in the whole fleet. */
+  rotationsInFlight: number;
   /** How long runs and events are kept. */
   retentionMs: number;
   /** How long a stop waits for running reconciles. */
@@ -71,6 +75,8 @@ const DAY = 86_400_000;
 const isPostgresUrl = (text: string): boolean =>
   URL.canParse(text) && ['postgres:', 'postgresql:'].includes(new URL(text).protocol);
 
+const TOKEN = /^[A-Za-z0-9._~+/-]{24,256}=*$/;
+
 const VARIABLES = {
   DATABASE_URL: secret(isPostgresUrl, 'an address such as postgres://user:password@host:5432/parasol'),
   PARASOL_DATA: plain(z.string(), '.parasol'),
@@ -84,12 +90,17 @@ const VARIABLES = {
     '32 random bytes as base64, base64url or 64 hex digits (openssl rand -base64 32)',
   ),
   PARASOL_ADMIN_TOKEN: secret(
-    (text) => /^[A-Za-z0-9._~+/-]{24,256}=*$/.test(text),
+    (text) => TOKEN.test(text),
+    '24 to 256 letters, digits or . _ ~ + / - (openssl rand -hex 32)',
+  ),
+  PARASOL_REVEAL_TOKEN: secret(
+    (text) => TOKEN.test(text),
     '24 to 256 letters, digits or . _ ~ + / - (openssl rand -hex 32)',
   ),
   PARASOL_LOG_LEVEL: plain(z.enum(LEVELS, `one of ${LEVELS.join(', ')}`), 'info'),
   PARASOL_CONCURRENCY: plain(whole(1, 1_000), 32),
   PARASOL_REPAIRS_PER_HOUR: plain(whole(0, 1_000_000), 60),
+  PARASOL_ROTATIONS: plain(whole(0, 1_000_000), 20),
   PARASOL_RETENTION: plain(duration(1), 30 * DAY),
   PARASOL_DRAIN: plain(duration(0), 20_000),
 };
@@ -126,9 +137,11 @@ export function readConfig(
     port: read('PARASOL_PORT', VARIABLES.PARASOL_PORT),
     kek: read('PARASOL_KEK', VARIABLES.PARASOL_KEK),
     adminToken: read('PARASOL_ADMIN_TOKEN', VARIABLES.PARASOL_ADMIN_TOKEN),
+    revealToken: read('PARASOL_REVEAL_TOKEN', VARIABLES.PARASOL_REVEAL_TOKEN),
     logLevel: read('PARASOL_LOG_LEVEL', VARIABLES.PARASOL_LOG_LEVEL),
     concurrency: read('PARASOL_CONCURRENCY', VARIABLES.PARASOL_CONCURRENCY),
     repairsPerHour: read('PARASOL_REPAIRS_PER_HOUR', VARIABLES.PARASOL_REPAIRS_PER_HOUR),
+    rotationsInFlight: read('PARASOL_ROTATIONS', VARIABLES.PARASOL_ROTATIONS),
     retentionMs: read('PARASOL_RETENTION', VARIABLES.PARASOL_RETENTION),
     drainMs: read('PARASOL_DRAIN', VARIABLES.PARASOL_DRAIN),
   };

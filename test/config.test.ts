@@ -41,6 +41,8 @@ describe('the configuration', () => {
       logLevel: 'info',
       concurrency: 32,
       repairsPerHour: 60,
+      revealToken: null,
+      rotationsInFlight: 20,
       retentionMs: 30 * 86_400_000,
       drainMs: 20_000,
     });

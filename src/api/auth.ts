@@ -4,8 +4,8 @@ import { Problem } from './problem.ts';
 
 /**
  * The door in the wall: every route declares what one must be allowed to do to use it, and a route that
- * declares nothing cannot be registered. Today there is one administrator who may do everything; roles will
- * be decided here and nowhere else.
+ * declares nothing cannot be registered. The administrator may do everything but read a key; who may read one
+ * may see and do hand-offs besides, and nothing else. Roles are decided here and nowhere else.
  */
 export const PERMISSIONS = [
   'public',
@@ -15,6 +15,8 @@ export const PERMISSIONS = [
   'credentials:write',
   'handoffs:read',
   'handoffs:work',
+  'rotations:write',
+  'secrets:reveal',
   'metrics:read',
   'docs:read',
 ] as const;
@@ -23,7 +25,20 @@ export type Permission = (typeof PERMISSIONS)[number];
 /** Who is calling. */
 export interface Identity {
   name: string;
+  /** Reads keys, once, where a hand-off asks for one to be put into Umbrella; an administrator's does not. */
+  mayReveal: boolean;
 }
+
+const REVEALERS: readonly Permission[] = [
+  'secrets:reveal',
+  'handoffs:read',
+  'handoffs:work',
+  'tenants:read',
+  'docs:read',
+];
+
+const may = ({ mayReveal }: Identity, permission: Permission): boolean =>
+  mayReveal ? REVEALERS.includes(permission) : permission !== 'secrets:reveal';
 
 /** Finds the identity of a token by the token's SHA-256 (hex); null: nobody's. */
 export type Authenticate = (tokenHash: string) => Promise<Identity | null>;
@@ -44,7 +59,10 @@ export function hashToken(token: string): string {
 }
 
 /** Knows one token, the administrator's, by its hash; compares in constant time. */
-export function oneToken(adminTokenHash: string, identity: Identity = { name: 'admin' }): Authenticate {
+export function oneToken(
+  adminTokenHash: string,
+  identity: Identity = { name: 'admin', mayReveal: false },
+): Authenticate {
   const expected = Buffer.from(adminTokenHash, 'hex');
   if (expected.length !== 32) throw new Error('an administrator’s token is known by a SHA-256 in hex');
   return async (tokenHash) => {
@@ -69,10 +87,12 @@ export function guard(app: FastifyInstance, authenticate: Authenticate): void {
 
   // A route that does not exist has no permission either: strangers learn nothing of what exists.
   app.addHook('onRequest', async (request) => {
-    if (request.routeOptions.config.permission === 'public') return;
+    const { permission } = request.routeOptions.config;
+    if (permission === 'public') return;
     const token = bearerOf(request.headers.authorization);
     request.identity = token === null ? null : await authenticate(hashToken(token));
     if (request.identity === null) throw Problem.unauthorized(token !== null);
+    if (permission !== undefined && !may(request.identity, permission)) throw Problem.forbidden(permission);
   });
 }
 

@@ -81,6 +81,15 @@ export class Problem extends Error {
     );
   }
 
+  static forbidden(permission: string): Problem {
+    return new Problem(
+      403,
+      'forbidden',
+      'This token may not do that',
+      `It lacks the permission ${permission}.`,
+    );
+  }
+
   static tooMany(): Problem {
     return new Problem(
       429,

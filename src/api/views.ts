@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { CONDITION_TYPES } from '../domain/condition.ts';
 import { HANDOFF_KINDS } from '../domain/handoff.ts';
+import { ROTATION_CAUSES, ROTATION_PHASES } from '../domain/rotation.ts';
 import { purposeSchema, tenantIdSchema, tenantInputSchema, tenantSpecSchema } from '../domain/tenant.ts';
 import { problemSchema } from './problem.ts';
 
@@ -116,10 +117,72 @@ export const handoffView = z
     submittedBy: z.string().nullable(),
     submittedAt: time.nullable(),
     attested: z.boolean(),
+    revealedAt: time.nullable().describe('When the pair that it is about was shown, once.'),
+    revealedTo: z.string().nullable(),
     closedAt: time.nullable(),
     evidence: z.string().nullable(),
   })
   .meta({ id: 'Handoff' });
+
+const rotationView = z
+  .object({
+    id: z.string(),
+    phase: z.enum(ROTATION_PHASES),
+    since: time,
+    cause: z.enum(ROTATION_CAUSES),
+    by: z.string().nullable(),
+    reason: z.string().nullable(),
+    member: z.string().nullable().describe('The member that the new key is made on.'),
+    old: z
+      .object({
+        fingerprint: z.string().nullable(),
+        member: z.string().nullable(),
+        deadSince: time
+          .nullable()
+          .describe('When ConnectWise was seen to refuse it while its member was active.'),
+      })
+      .nullable(),
+    new: z.object({ fingerprint: z.string().nullable(), member: z.string().nullable() }).nullable(),
+    deadline: time.nullable(),
+    next: z.string().describe('What it waits for.'),
+    rollingBack: z.boolean(),
+  })
+  .meta({ id: 'Rotation' });
+
+export const rotationRecord = rotationView
+  .extend({
+    requestedAt: time,
+    admittedAt: time.nullable(),
+    installable: z
+      .object({ at: time, how: z.enum(['revealed', 'claimed', 'submitted', 'written']) })
+      .nullable()
+      .describe('From then on the new key may be in Umbrella.'),
+    adopted: z.object({ at: time, how: z.enum(['observed', 'attested']), evidence: z.string() }).nullable(),
+    history: z.array(z.object({ phase: z.enum(ROTATION_PHASES), at: time, evidence: z.string() })),
+    notices: z.array(z.object({ kind: z.string(), at: time, message: z.string() })),
+    outcome: z.string().nullable(),
+    endedAt: time.nullable(),
+  })
+  .meta({ id: 'RotationRecord' });
+
+export const rotating = z.object({
+  rotation: z.string(),
+  trigger: z.int().describe('Handled once the status says `trigger.handled` is at least this.'),
+});
+
+/** Who asks, and why: both are kept. */
+export const asked = {
+  by: z.string().trim().min(1).max(100).describe('The person who asks.'),
+  reason: z.string().trim().min(1).max(200).describe('Why, for the record.'),
+};
+
+export const revealed = z.object({
+  handoff: handoffView,
+  fingerprint: z.string(),
+  member: z.string().nullable(),
+  publicKey: z.string(),
+  privateKey: z.string(),
+});
 
 export const statusView = z
   .object({
@@ -140,7 +203,7 @@ export const statusView = z
       customers: z.int().nullable(),
       configurations: z.int().nullable(),
     }),
-    rotation: z.null(),
+    rotation: rotationView.nullable(),
     handoffs: z.array(
       z.object({
         id: z.string(),

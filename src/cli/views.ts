@@ -1,7 +1,7 @@
 import type { Truth } from '../domain/condition.ts';
 import { formatSpan } from '../domain/duration.ts';
 import { isLive, type Handoff, type HandoffContent } from '../domain/handoff.ts';
-import type { Action, Step } from '../domain/plan.ts';
+import type { Action, Step } from '../domain/action.ts';
 import type {
   ApplyChange,
   CustomerView,

@@ -1,7 +1,9 @@
+import type { IntegrationMemory } from './condition.ts';
 import type { CredentialState, HeldCredential } from './credential.ts';
-import { activeMember, compareAllowList, compareLevels, tooWeak } from './drift.ts';
-import { isFresh } from './observation.ts';
-import { isActiveAndSeen, type Seen } from './plan.ts';
+import { activeKey, activeMember, compareAllowList, compareLevels, tooWeak } from './drift.ts';
+import { isFresh, type KeyProof, type Remembered } from './observation.ts';
+import { isActiveAndSeen, type Seen } from './ground.ts';
+import { overlaps, type Rotation } from './rotation.ts';
 import { sameIdentifier, slotOf } from './tenant.ts';
 
 /** What becomes of a pair, and why; a state that stays is told too, so that a person sees what it waits for. */
@@ -11,41 +13,77 @@ export interface CandidateDecision {
   because: string;
 }
 
-/**
- * Judges every pair that is not in use by what it showed of itself (rulings 16, 21). At most one becomes the
- * key in use: the newest that qualifies; an older one that works is refused then, since nobody may use it.
- */
-export function judgeCandidates(ground: Seen): CandidateDecision[] {
-  const newestFirst = ground.credentials
-    .filter(
-      ({ purpose, state }) => purpose === 'integration' && (state === 'candidate' || state === 'refused'),
-    )
-    .toSorted((a, b) => b.createdAt.localeCompare(a.createdAt) || b.id.localeCompare(a.id));
-  let promoted: HeldCredential | null = null;
-  return newestFirst.map((credential) => {
-    const decision =
-      credential.state === 'refused' ? judgeRefused(ground, credential) : judge(ground, credential);
-    if (decision.becomes === 'active') {
-      if (promoted) {
-        const because = `the newer key ${promoted.fingerprint} took its place`;
-        return { credential, becomes: 'refused', because };
-      }
-      promoted = credential;
-    }
-    return decision;
-  });
+/** What pairs are judged on: what was seen, and whether another key has to go on working meanwhile. */
+export interface CandidateGround extends Seen {
+  /** The rotation that is under way; null: none is. */
+  rotation: Rotation | null;
+  /** Mode `repair`, not paused: a pair beside one that works is brought in by a rotation, else by a person. */
+  mayRotate: boolean;
+  memory: IntegrationMemory;
 }
 
 /**
- * Weather never refuses a pair; a dead one or another member's is refused, and one that is alive and refused is
- * to be deleted by a person.
+ * Judges every pair that is not in use by what it showed of itself (rulings 16, 21). At most one becomes the
+ * key in use, or is proved and waits for Umbrella: the newest that qualifies; an older one that works is refused
+ * then, since nobody may use it. A pair that was retired and works again is refused: an incident.
  */
-function judge(ground: Seen, credential: HeldCredential): CandidateDecision {
-  const { spec, facts, observedAt } = ground;
+export function judgeCandidates(ground: CandidateGround): CandidateDecision[] {
+  const newestFirst = ground.credentials
+    .filter(({ purpose, state }) => purpose === 'integration' && state !== 'active')
+    .toSorted((a, b) => b.createdAt.localeCompare(a.createdAt) || b.id.localeCompare(a.id));
+  let chosen: HeldCredential | null = null;
+  return newestFirst.flatMap((credential): CandidateDecision[] => {
+    const { state } = credential;
+    if (state === 'superseded' || state === 'dead') return judgeRetired(ground, credential);
+    if (state === 'refused') return [judgeRefused(ground, credential)];
+    const decision = judge(ground, credential);
+    if (decision.becomes === 'active' || decision.becomes === 'proved') {
+      if (chosen) {
+        const because = `the newer key ${chosen.fingerprint} took its place`;
+        return [{ credential, becomes: 'refused', because }];
+      }
+      chosen = credential;
+    }
+    return [decision];
+  });
+}
+
+/** What works has to go on working until the new key was seen in use (design.md §3.4). */
+function judge(ground: CandidateGround, credential: HeldCredential): CandidateDecision {
+  const decision = assess(ground, credential, ground.facts.candidates[credential.id]);
+  if (decision.becomes !== 'active') return decision;
+  const { rotation } = ground;
+  const begun = rotation !== null && rotation.phase !== 'Pending';
+  const beside = begun ? overlaps(rotation) : anotherServes(ground, credential);
+  return ground.mayRotate && beside ? { ...decision, becomes: 'proved' } : decision;
+}
+
+/** Whether the key in use, of another member, may work. */
+function anotherServes(ground: CandidateGround, credential: HeldCredential): boolean {
+  const key = activeKey(ground.credentials);
+  if (!key) return false;
+  const proof = ground.facts.integrationKey;
+  const told = isFresh(proof, ground.observedAt) && proof.value.credentialId === key.id ? proof.value : null;
+  const whose = told?.authenticates ? told.member : null;
+  const member = whose ?? activeMember(ground.spec, ground.credentials);
+  if (credential.member === null || sameIdentifier(credential.member, member)) return false;
+  const dead = told?.authenticates === false && isActiveAndSeen(ground);
+  return !dead;
+}
+
+/**
+ * What a pair is worth by what it showed. Weather never refuses one; a dead one or another member's is refused,
+ * and one that is alive and refused is to be deleted by a person. `active`: it may be used.
+ */
+export function assess(
+  ground: Seen,
+  credential: HeldCredential,
+  proof: Remembered<KeyProof> | undefined,
+): CandidateDecision {
+  const { spec, observedAt } = ground;
   const as = (becomes: CredentialState, because: string) => ({ credential, becomes, because });
   const keep = (because: string) => as('candidate', because);
 
-  const proof = facts.candidates[credential.id];
   if (!isFresh(proof, observedAt)) return keep('it could not be proved yet');
   const wanted = credential.member ?? activeMember(spec, ground.credentials);
   if (!proof.value.authenticates) {
@@ -53,7 +91,7 @@ function judge(ground: Seen, credential: HeldCredential): CandidateDecision {
       ? as('dead', 'ConnectWise refuses it')
       : keep(`ConnectWise refuses it, which says nothing while ${wanted} is not seen active`);
   }
-  const { member, levels, allowList } = proof.value;
+  const { member, levels, allowList, unreadable } = proof.value;
   if (!member) return keep('ConnectWise did not tell whose key it is');
   if (!sameIdentifier(member, wanted)) return as('refused', `it belongs to ${member}, not to ${wanted}`);
   if (!slotOf(spec, wanted)) return as('refused', `the spec no longer names its member ${wanted}`);
@@ -67,7 +105,30 @@ function judge(ground: Seen, credential: HeldCredential): CandidateDecision {
   if (compareAllowList(spec.connectwise.role.tableSetup, allowList).length > 0) {
     return keep('the allow list is to be set first');
   }
+  if (unreadable === undefined && credential.state === 'candidate') {
+    return keep('what Umbrella needs was not read with it yet');
+  }
+  if (unreadable && unreadable.length > 0) {
+    return keep(`it may not read ${unreadable.join(', ')}, which Umbrella needs`);
+  }
   return as('active', `it authenticates as ${member} with exactly the levels and the allow list of the spec`);
+}
+
+/** A pair that another took the place of, or that was seen dead: called with now and then (rulings 19). */
+function judgeRetired(ground: CandidateGround, credential: HeldCredential): CandidateDecision[] {
+  const { facts, observedAt, rotation, memory } = ground;
+  const proof = facts.candidates[credential.id];
+  if (!isFresh(proof, observedAt)) return [];
+  const serves = [rotation?.old?.credentialId, rotation?.fresh?.credentialId].includes(credential.id);
+  if (serves) return [];
+  if (proof.value.authenticates) {
+    // Umbrella may still call with the one before, until it was seen to use the one in use.
+    if (rotation || memory.install?.adopted === null) return [];
+    const because = 'it was taken out of use, and works';
+    return [{ credential, becomes: 'refused', because }];
+  }
+  const refused = judgeRefused(ground, credential);
+  return credential.state === 'superseded' && refused.becomes === 'dead' ? [refused] : [];
 }
 
 /** A refusal shows that the key is gone only while its member is active (domain.md §3). */

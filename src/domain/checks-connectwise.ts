@@ -14,6 +14,7 @@ import {
   type LevelEvidence,
 } from './drift.ts';
 import { formatSpan, toMs } from './duration.ts';
+import { servingMembers } from './ground.ts';
 import type { FactName } from './observation.ts';
 import { describeFailure, weightOf, type Failure } from './outcome.ts';
 import { expectedMembers, sameIdentifier } from './tenant.ts';
@@ -240,7 +241,9 @@ export function membersReady(look: Look): Verdict {
   const { spec, facts, credentials } = look;
   const list = standing(look, facts.members, { of: 'settings', what: 'The list of API members' });
   if (list.verdict) return list.verdict;
-  const differences = diff(spec, { members: facts.members!, candidates: {} }, credentials);
+  const differences = diff(spec, { members: facts.members!, candidates: {} }, credentials, {
+    serving: servingMembers(look),
+  });
   if (differences.length > 0) return membersDiffer(differences, list.seen);
   const { items, controlSeen } = list.value;
   const unseen = expectedMembers(spec).filter((identifier) => !findMember(items, identifier));

@@ -9,7 +9,9 @@ import {
 import { umbrellaIntegrated, umbrellaKeyValid } from './checks-umbrella.ts';
 import type { HeldCredential } from './credential.ts';
 import type { Write } from './evidence.ts';
+import { rotationHealthy } from './checks-rotation.ts';
 import type { Facts, Reference } from './observation.ts';
+import type { Rotation, RotationPhase } from './rotation.ts';
 import type { TenantSpec } from './tenant.ts';
 import { horizonsOf, no, yes, type Look } from './verdict.ts';
 
@@ -49,6 +51,8 @@ export interface Circumstances {
   memory: IntegrationMemory;
   credentials: HeldCredential[];
   now: Date;
+  /** The rotation of the integration key that is under way, or that ended just now; null: none is. */
+  rotation: Rotation | null;
   /** The fleet's cap held a repair of this tenant back (rulings 12). */
   capReached: boolean;
 }
@@ -63,6 +67,15 @@ export interface IntegrationMemory {
   lastWrite?: Write;
   /** The integration key that Parasol promoted last, and how it was shown that Umbrella uses it. */
   install?: Install;
+  /**
+   * Which members the slots have now, in the order of the spec's: a member that may hold keys that nobody saw die
+   * was replaced (rulings 19). It holds for a spec that names the members `of`.
+   */
+  slots?: { of: string[]; now: string[] };
+  /** How the last rotation of the integration key ended. */
+  lastRotation?: { id: string; phase: RotationPhase; endedAt: string; outcome: string };
+  /** When pairs that were taken out of use were called with last, to see whether they are dead. */
+  retiredCheckedAt?: string;
   /** What the facts and this memory speak of (`subjectOf`); another site or console is another subject. */
   subject?: string;
 }
@@ -87,7 +100,7 @@ const CHECKS: Record<ConditionType, (look: Look) => Verdict> = {
   IntegrationKeyValid: integrationKeyValid,
   UmbrellaKeyValid: umbrellaKeyValid,
   UmbrellaIntegrated: umbrellaIntegrated,
-  RotationHealthy: () => yes('NoRotation', 'No rotation is under way.'),
+  RotationHealthy: rotationHealthy,
   Braked: ({ capReached }) =>
     capReached
       ? yes('RepairCapReached', 'The fleet made as many repairs in this hour as it may; this one waits.')

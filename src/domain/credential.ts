@@ -1,11 +1,12 @@
 import type { Purpose } from './tenant.ts';
 
 /**
- * A key pair that Parasol holds, sealed. `candidate`: received, not yet proved or not yet promoted;
- * `active`: in use; `superseded`: another took its place; `refused`: proved unusable and alive, so that a
- * person is asked to delete it; `dead`: refused by the vendor (rulings 16).
+ * A key pair that Parasol holds, sealed. `candidate`: received, not yet proved; `proved`: proved with itself,
+ * and Umbrella is to be given it; `active`: in use; `superseded`: another took its place; `refused`: unusable
+ * and alive, so that a person is asked to delete it; `dead`: refused by the vendor (rulings 16).
  */
-export type CredentialState = 'candidate' | 'active' | 'superseded' | 'refused' | 'dead';
+export const CREDENTIAL_STATES = ['candidate', 'proved', 'active', 'superseded', 'refused', 'dead'] as const;
+export type CredentialState = (typeof CREDENTIAL_STATES)[number];
 
 export interface HeldCredential {
   id: string;

@@ -208,20 +208,21 @@ function hasOtherRole(spec: TenantSpec, facts: Facts, identifier: string): boole
 
 /**
  * Everything in which the tenant's facts differ from its spec, however old the facts are; `observedAt`
- * limits it to what was seen in that observation, which is all that a repair may rest on.
+ * limits it to what was seen in that observation, which is all that a repair may rest on. `serving` are members
+ * that a rotation keeps active beside the one in use.
  */
 export function diff(
   spec: TenantSpec,
   facts: Facts,
   credentials: HeldCredential[],
-  observedAt?: string,
+  { observedAt, serving = [] }: { observedAt?: string; serving?: readonly string[] } = {},
 ): Difference[] {
   const known = observedAt === undefined ? facts : onlyFresh(facts, observedAt);
   return [
     ...roleDrift(spec, known.roles?.value),
     ...levelDrift(spec, known, credentials),
     ...tableSetupDrift(spec, known, credentials),
-    ...memberDrift(spec, known.members?.value, credentials),
+    ...memberDrift(spec, known.members?.value, credentials, serving),
     ...keyDrift(spec, known.integrationKey?.value, credentials),
   ];
 }
@@ -253,6 +254,7 @@ function memberDrift(
   spec: TenantSpec,
   members: Listed<MemberFact> | undefined,
   credentials: HeldCredential[],
+  serving: readonly string[],
 ): Difference[] {
   if (!members) return [];
   const active = activeMember(spec, credentials);
@@ -263,7 +265,9 @@ function memberDrift(
     if (!member) {
       return isActiveSlot && members.controlSeen ? [difference(path, 'missing', identifier, 'none')] : [];
     }
-    if (!isActiveSlot) {
+    const serves = serving.some((other) => sameIdentifier(other, identifier));
+    if (serves && !isActiveSlot && member.inactive) return [];
+    if (!isActiveSlot && !serves) {
       return member.inactive ? [] : [difference(`${path}.active`, 'excess', 'inactive', 'active')];
     }
     return memberDifferences(spec, path, member);

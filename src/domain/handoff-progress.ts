@@ -4,7 +4,15 @@ import { activeKey, compareAllowList, rolesNamed, telling } from './drift.ts';
 import { expectedWrites } from './evidence.ts';
 import { isLive, type Handoff, type HandoffContent, type HandoffKind } from './handoff.ts';
 import { isFresh } from './observation.ts';
-import { canOnlyBeAttested, differingCells, whyNewKey, type Plan, type PlanningGround } from './plan.ts';
+import type { Plan } from './action.ts';
+import {
+  canOnlyBeAttested,
+  differingCells,
+  drivingRotation,
+  whyNewKey,
+  type PlanningGround,
+} from './ground.ts';
+import { isOver, type Rotation } from './rotation.ts';
 import { sameIdentifier } from './tenant.ts';
 
 /** What a look at the vendors does to the hand-offs of a tenant. */
@@ -115,9 +123,17 @@ function allowListDiffers(ground: PlanningGround): boolean | null {
 function issueEnd(ground: PlanningGround, handoff: Handoff): End | null {
   const { credentials, facts, observedAt } = ground;
   const key = activeKey(credentials);
-  if (key?.handoffId === handoff.id) {
-    return close(handoff, `The key ${key.fingerprint} proved itself as ${key.member ?? handoff.subject}.`);
+  const proved = credentials.find(
+    ({ handoffId, state }) => handoffId === handoff.id && (state === 'active' || state === 'proved'),
+  );
+  if (proved) {
+    return close(
+      handoff,
+      `The key ${proved.fingerprint} proved itself as ${proved.member ?? handoff.subject}.`,
+    );
   }
+  const rotation = drivingRotation(ground);
+  if (rotation) return issueEndOfRotation(ground, handoff, rotation);
   if (whyNewKey(ground) !== null) return null;
   const proof = facts.integrationKey;
   const works = key !== null && isFresh(proof, observedAt) && proof.value.authenticates;
@@ -131,8 +147,33 @@ function issueEnd(ground: PlanningGround, handoff: Handoff): End | null {
     : null;
 }
 
+function issueEndOfRotation(ground: PlanningGround, handoff: Handoff, rotation: Rotation): End | null {
+  const { target, fresh, undoing } = rotation;
+  if (undoing) return { change: 'withdraw', id: handoff.id, evidence: 'The rotation was taken back.' };
+  if (target === null || !sameIdentifier(target, handoff.subject)) {
+    return withdraw(ground, handoff, `A rotation makes the new key on ${target}.`);
+  }
+  return fresh && rotation.phase !== 'Verifying'
+    ? withdraw(ground, handoff, `The key ${fresh.fingerprint} was given.`)
+    : null;
+}
+
 function installEnd(ground: PlanningGround, handoff: Handoff): End | null {
-  const { credentials, memory } = ground;
+  const { credentials, memory, rotation } = ground;
+  if (rotation?.fresh?.fingerprint === handoff.subject) {
+    if (rotation.undoing || rotation.phase === 'Failed') {
+      return {
+        change: 'withdraw',
+        id: handoff.id,
+        evidence: 'The rotation was taken back: put no new key in.',
+      };
+    }
+    return rotation.adopted ? close(handoff, rotation.adopted.evidence) : null;
+  }
+  if (rotation?.reversed && rotation.old?.fingerprint === handoff.subject) {
+    const evidence = 'The rotation is rolled back: the key before it is to be put back.';
+    return { change: 'withdraw', id: handoff.id, evidence };
+  }
   const key = activeKey(credentials);
   if (key?.fingerprint !== handoff.subject) {
     return withdraw(ground, handoff, `The key ${handoff.subject} is no longer the one in use.`);
@@ -164,7 +205,7 @@ export function adoption(
     ({ kind, subject, attested }) =>
       kind === 'install-integration-key' && subject === install.fingerprint && attested,
   );
-  return word?.submittedAt && canOnlyBeAttested(ground.spec, ground.memory)
+  return word?.submittedAt && canOnlyBeAttested(ground.spec, ground.memory, null)
     ? { at: word.submittedAt, how: 'attested' }
     : null;
 }
@@ -179,10 +220,25 @@ function firstWriteAfter(
   return writes.find(({ by, at }) => (member === null || sameIdentifier(by, member)) && at > after) ?? null;
 }
 
-function deletionEnd({ credentials }: PlanningGround, handoff: Handoff): End | null {
+function deletionEnd({ credentials, rotation }: PlanningGround, handoff: Handoff): End | null {
   const key = credentials.find(({ fingerprint }) => fingerprint === handoff.subject);
-  if (!key) return { change: 'withdraw', id: handoff.id, evidence: 'Parasol no longer holds that pair.' };
-  return key.state === 'dead' ? close(handoff, 'ConnectWise refuses that pair now.') : null;
+  if (!key) {
+    if (rotation?.old && !rotation.old.fingerprint && rotation.old.member === handoff.subject) {
+      return handoff.submittedAt === null
+        ? null
+        : close(handoff, `${handoff.submittedBy ?? 'A person'} said so; nothing showed it.`);
+    }
+    return { change: 'withdraw', id: handoff.id, evidence: 'Parasol no longer holds that pair.' };
+  }
+  if (key.state === 'dead') return close(handoff, 'ConnectWise refuses that pair now.');
+  const given = rotation && !isOver(rotation);
+  return key.state === 'superseded' && !given
+    ? {
+        change: 'withdraw',
+        id: handoff.id,
+        evidence: 'Its member is off: whether it was deleted cannot be shown.',
+      }
+    : null;
 }
 
 /** What was submitted, and did not do what was asked. */

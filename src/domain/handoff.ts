@@ -50,6 +50,9 @@ export interface Handoff {
   submittedAt: string | null;
   /** Named as that wherever it is shown (rulings 17). */
   attested: boolean;
+  /** When the pair that it is about was shown, once, and to whom (rulings 25). */
+  revealedAt: string | null;
+  revealedTo: string | null;
   closedAt: string | null;
   /** What was observed: why the last submission did not do, what closed it, or why it is no longer needed. */
   evidence: string | null;
@@ -133,7 +136,7 @@ export function installIntegrationKey(
     steps: [
       `In Umbrella: ${names.console.toUpperCase()} Settings > PSA Integration Details > Credentials: switch to Enabled.`,
       'Paste "Public API Key" and "Private API Key" from ConnectWise’s window that is still open. Save.',
-      'If that window is closed, the private half cannot be shown again: make a new key on the same member and give it with `parasol credential`.',
+      'If that window is closed: claim this hand-off, and whoever may read keys lets Parasol show the pair once, with `parasol reveal` and this hand-off’s id.',
     ],
     closedBy: observable
       ? `Parasol sees Umbrella write configurations in ConnectWise as ${names.member}, after this was opened.`
@@ -151,5 +154,19 @@ export function deleteKey(names: Names, fingerprint: string, why: string): Hando
       'Delete the key that was submitted.',
     ],
     closedBy: 'Parasol calls with that pair and is refused while the member is active.',
+  };
+}
+
+/** Keys that Parasol was never given, on a member that it may not switch off (rulings 9). */
+export function deleteUnknownKeys(names: Names): HandoffContent {
+  return {
+    title: `Delete the API keys of ${names.member}`,
+    why: 'Umbrella uses another key now. Parasol was never given the one before, and may not switch its member off.',
+    steps: [
+      `Open ${names.site} and go to System > Members > API Members > ${names.member} > API Keys.`,
+      'Delete the key that Umbrella used, and no key of anybody else.',
+      'Say so with `parasol submit` and this hand-off’s id.',
+    ],
+    closedBy: 'Nothing can show it: your word, which is recorded as that and not as evidence.',
   };
 }

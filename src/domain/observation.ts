@@ -89,6 +89,11 @@ export type KeyProof =
       levels: LevelRow[];
       /** The Table Setup allow list; null where it could not be read. */
       allowList: string[] | null;
+      /**
+       * What Umbrella needs to read and this key may not (domain.md §1), for pairs that wait to be used; absent:
+       * not asked, or not answered.
+       */
+      unreadable?: string[];
     }
   | { authenticates: false; credentialId: string; fingerprint: string };
 

@@ -1,6 +1,7 @@
 import { Cron } from 'croner';
 import { z } from 'zod';
 import { parseDuration, toMs } from './duration.ts';
+import { parseWindow } from './window.ts';
 
 /**
  * A tenant: one ConnectWise company, one Umbrella console, and how they should be.
@@ -38,25 +39,13 @@ function isCron(value: string): boolean {
   }
 }
 
-const DAYS = '(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)';
-const CLOCK = '(?:[01]\\d|2[0-3]):[0-5]\\d';
-const WINDOW = new RegExp(`^${DAYS}(?:[-,]${DAYS})* ${CLOCK}-${CLOCK} (\\S+)$`);
-
 const windowSchema = z
   .string()
-  .refine((value) => {
-    const zone = WINDOW.exec(value)?.[1];
-    return zone !== undefined && isTimeZone(zone);
-  }, 'must be days, hours and a time zone, such as "Sat 02:00-06:00 Europe/Madrid"')
+  .refine(
+    (value) => parseWindow(value) !== null,
+    'must be days, hours and a time zone, such as "Sat 02:00-06:00 Europe/Madrid"',
+  )
   .describe('When a rotation may disturb: "Sat 02:00-06:00 Europe/Madrid".');
-
-function isTimeZone(zone: string): boolean {
-  try {
-    return Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone !== '';
-  } catch {
-    return false;
-  }
-}
 
 /** `https` anywhere; `http` only to loopback, so that a rehearsal needs no certificates (design.md §8). */
 const originSchema = z
@@ -331,6 +320,19 @@ export function cycleMs(every: string, now: Date): number {
 /** Every member that this tenant's integration may write as, in the order of the slots. */
 export function expectedMembers(spec: TenantSpec): string[] {
   return spec.connectwise.members.identifiers;
+}
+
+/**
+ * The spec with the members that its slots have by now (`IntegrationMemory.slots`); of a spec that names others
+ * than those that were replaced, nothing is replaced.
+ */
+export function inSlots(spec: TenantSpec, slots: { of: string[]; now: string[] } | undefined): TenantSpec {
+  const { members } = spec.connectwise;
+  if (!slots || slots.of.join('\n') !== members.identifiers.join('\n')) return spec;
+  return {
+    ...spec,
+    connectwise: { ...spec.connectwise, members: { ...members, identifiers: slots.now } },
+  };
 }
 
 /** ConnectWise compares identifiers without case. */

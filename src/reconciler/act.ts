@@ -1,16 +1,8 @@
 import { rolesNamed, findMember, theRole } from '../domain/drift.ts';
 import { isFresh } from '../domain/observation.ts';
 import { describeFailure, type Outcome } from '../domain/outcome.ts';
-import {
-  describeAction,
-  intentKey,
-  isOwned,
-  SETTLE_MS,
-  type Action,
-  type OwnedObject,
-  type PlanningGround,
-  type Step,
-} from '../domain/plan.ts';
+import { describeAction, intentKey, type Action, type Step } from '../domain/action.ts';
+import { isOwned, SETTLE_MS, type OwnedObject, type PlanningGround } from '../domain/ground.ts';
 import type {
   CallContext,
   Claim,
@@ -155,11 +147,13 @@ async function actOnce(
 ): Promise<boolean> {
   const words = describeAction(action);
   const { generation, deleting } = snapshot.tenant;
+  const { rotation } = snapshot;
   const intent = { id: deps.ids.next(), key, action: words, request: action };
   const verdict = await deps.reconciles.openIntent(claim, intent, {
     generation,
     deleting,
     perHour: limits.repairsPerHour,
+    rotation: rotation && { id: rotation.id, wishedAt: rotation.wish?.at ?? null },
   });
   if (!verdict.granted) {
     acted.lost = verdict.because === 'claim-lost';

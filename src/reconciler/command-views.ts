@@ -1,11 +1,28 @@
 import { ready, type Condition, type Truth } from '../domain/condition.ts';
 import type { HeldCredential } from '../domain/credential.ts';
 import { formatSpan, toMs } from '../domain/duration.ts';
-import { expectedWrites, matchCustomers, newestWrite, type MatchedCustomer } from '../domain/evidence.ts';
+import {
+  expectedWrites,
+  matchCustomers,
+  newestWrite,
+  provedCadence,
+  type MatchedCustomer,
+} from '../domain/evidence.ts';
 import { noFacts } from '../domain/observation.ts';
-import { originFor, slotOf, subjectOf, type TenantSpec } from '../domain/tenant.ts';
+import { deadlineOf, waitsFor, type Rotation } from '../domain/rotation.ts';
+import { whyHeld } from '../domain/rotation-sight.ts';
+import { inSlots, originFor, slotOf, subjectOf, type TenantSpec } from '../domain/tenant.ts';
 import { horizonsOf } from '../domain/verdict.ts';
-import type { CustomerView, KeyView, PlanView, StatusView, TenantSummary, TenantView } from './commands.ts';
+import type {
+  CustomerView,
+  KeyView,
+  PlanView,
+  RotationRecordView,
+  RotationView,
+  StatusView,
+  TenantSummary,
+  TenantView,
+} from './commands.ts';
 import type { StoredStatus, StoredTenant, TenantRecord, TenantRow } from './ports.ts';
 
 /** Turns what is stored into what is shown. Pure: the same rows at the same time show the same. */
@@ -32,7 +49,7 @@ export function tenantView({
 function keyView(spec: TenantSpec, held: HeldCredential): KeyView {
   const { purpose, member, fingerprint, createdAt, lastProvedAt, origin } = held;
   const usable = origin === originFor(spec, purpose);
-  const mayServe = held.state === 'active' || held.state === 'candidate';
+  const mayServe = held.state === 'active' || held.state === 'candidate' || held.state === 'proved';
   const rotates = purpose === 'integration' && held.state === 'active' && usable;
   return {
     purpose,
@@ -107,8 +124,9 @@ export function summaryView({ tenant, observed }: TenantRow, now: Date): TenantS
 }
 
 export function statusView(record: TenantRecord, now: Date): StatusView {
-  const { tenant, status, credentials, handoffs, lastRun } = record;
-  const { id, spec, deleting, generation, triggerSeq, handledSeq, nextReconcileAt } = tenant;
+  const { tenant, status, credentials, handoffs, lastRun, rotation } = record;
+  const { id, deleting, generation, triggerSeq, handledSeq, nextReconcileAt } = tenant;
+  const spec = inSlots(tenant.spec, status?.memory.slots);
   return {
     tenant: id,
     name: spec.name,
@@ -121,8 +139,8 @@ export function statusView(record: TenantRecord, now: Date): StatusView {
     conditions: status?.conditions ?? [],
     drift: status?.drift ?? [],
     keys: currentKeys(spec, credentials),
-    evidence: evidenceView(spec, status, now),
-    rotation: null,
+    evidence: evidenceView(tenant.spec, status, now),
+    rotation: rotation && rotationView(record, rotation),
     handoffs: handoffs.map(({ id, kind, subject, state, deadline, claimedBy, overdueSince }) => ({
       id,
       kind,
@@ -138,6 +156,50 @@ export function statusView(record: TenantRecord, now: Date): StatusView {
   };
 }
 
+function rotationView(
+  { tenant, status }: Pick<TenantRecord, 'tenant' | 'status'>,
+  rotation: Rotation,
+): RotationView {
+  const { id, phase, since, cause, by, reason, target, old, fresh } = rotation;
+  const { overlap, adoptionDeadline } = tenant.spec.rotation;
+  const cadence = provedCadence(status?.memory.bursts ?? []) ?? 0;
+  return {
+    id,
+    phase,
+    since,
+    cause,
+    by,
+    reason,
+    member: target,
+    old: old && { fingerprint: old.fingerprint, member: old.member, deadSince: old.deadSince },
+    new: fresh && { fingerprint: fresh.fingerprint, member: fresh.member },
+    deadline: deadlineOf(rotation, {
+      quietMs: cause === 'compromise' ? 0 : Math.max(toMs(overlap), 2 * cadence),
+      adoptionDeadlineMs: toMs(adoptionDeadline),
+    }),
+    next: waitsFor(rotation, whyHeld({ spec: tenant.spec, deleting: tenant.deleting })),
+    rollingBack: rotation.reversed || rotation.undoing,
+  };
+}
+
+export function rotationRecordView(
+  record: Pick<TenantRecord, 'tenant' | 'status'>,
+  rotation: Rotation,
+): RotationRecordView {
+  const { requestedAt, admittedAt, installable, adopted, history, notices, outcome, endedAt } = rotation;
+  return {
+    ...rotationView(record, rotation),
+    requestedAt,
+    admittedAt,
+    installable,
+    adopted,
+    history,
+    notices,
+    outcome,
+    endedAt,
+  };
+}
+
 /** What was seen, and learned, of the company and the console that the spec names; of others it says nothing. */
 function seenOf(spec: TenantSpec, status: StoredStatus | null): Pick<StoredStatus, 'facts' | 'memory'> {
   const subject = subjectOf(spec);
@@ -146,8 +208,9 @@ function seenOf(spec: TenantSpec, status: StoredStatus | null): Pick<StoredStatu
     : { facts: noFacts(), memory: { type: null, bursts: [] } };
 }
 
-function evidenceView(spec: TenantSpec, status: StoredStatus | null, now: Date): StatusView['evidence'] {
-  const { facts, memory } = seenOf(spec, status);
+function evidenceView(stored: TenantSpec, status: StoredStatus | null, now: Date): StatusView['evidence'] {
+  const { facts, memory } = seenOf(stored, status);
+  const spec = inSlots(stored, memory.slots);
   const { writes, customers } = facts;
   const written = writes?.value && expectedWrites(spec, writes.value);
   // A write that is dated ahead of the clock would count as the newest until that day.

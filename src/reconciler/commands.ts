@@ -1,7 +1,8 @@
 import type { Condition, Truth } from '../domain/condition.ts';
 import type { Drift } from '../domain/drift.ts';
 import type { Handoff } from '../domain/handoff.ts';
-import type { Plan } from '../domain/plan.ts';
+import type { Plan } from '../domain/action.ts';
+import type { Rotation, RotationCause, RotationPhase } from '../domain/rotation.ts';
 import type { KeyPair } from '../domain/secret.ts';
 import type { Purpose, TenantInput, TenantSpec } from '../domain/tenant.ts';
 
@@ -71,12 +72,47 @@ export interface StatusView {
     customers: number | null;
     configurations: number | null;
   };
-  rotation: null;
+  rotation: RotationView | null;
   handoffs: Pick<Handoff, 'id' | 'kind' | 'subject' | 'state' | 'deadline' | 'claimedBy' | 'overdueSince'>[];
   lastRun: RunView | null;
   /** The number of the last trigger, and of the last one that a finished run answered. */
   trigger: { requested: number; handled: number };
   nextReconcileAt: string | null;
+}
+
+/** Where a rotation of the integration key is. */
+export interface RotationView {
+  id: string;
+  phase: RotationPhase;
+  since: string;
+  cause: RotationCause;
+  by: string | null;
+  reason: string | null;
+  /** The member that the new key is made on. */
+  member: string | null;
+  old: { fingerprint: string | null; member: string | null; deadSince: string | null } | null;
+  new: { fingerprint: string | null; member: string | null } | null;
+  /** When the phase's time is up; null: it has none of its own. */
+  deadline: string | null;
+  /** What it waits for, in words. */
+  next: string;
+  rollingBack: boolean;
+}
+
+/** All that is kept of a rotation, for an auditor: fingerprints and what was seen, never a value. */
+export type RotationRecordView = RotationView &
+  Pick<
+    Rotation,
+    'requestedAt' | 'admittedAt' | 'installable' | 'adopted' | 'history' | 'notices' | 'outcome' | 'endedAt'
+  >;
+
+export interface RotationRequest {
+  by: string;
+  reason: string;
+  /** Ignores window and overlap. */
+  compromised: boolean;
+  /** The old key is cut before there is a new one: an outage. */
+  cutNow: boolean;
 }
 
 export interface RunView {
@@ -165,6 +201,20 @@ export interface Commands {
     id: string,
     submission: { by: string; pair: KeyPair | null; attest: boolean },
   ): Promise<Answer<{ handoff: Handoff; trigger: number }>>;
+  /** Asks for a rotation of the integration key, or hurries the one that is under way. */
+  rotate(id: string, request: RotationRequest): Promise<Answer<{ rotation: string; trigger: number }>>;
+  /** Takes the rotation under way back. */
+  rollback(
+    id: string,
+    asked: { by: string; reason: string },
+  ): Promise<Answer<{ rotation: string; trigger: number }>>;
+  /** Newest first. */
+  rotations(id: string): Promise<Answer<RotationRecordView[]>>;
+  /** Shows a pair, once; only to who claimed its install hand-off. */
+  reveal(
+    handoffId: string,
+    asked: { by: string; reason: string },
+  ): Promise<Answer<{ handoff: Handoff; fingerprint: string; member: string | null; pair: KeyPair }>>;
   /** Replaces a credential outright (rulings 15); an integration key becomes a candidate first. */
   replaceCredential(
     id: string,

@@ -1,9 +1,17 @@
 import type { TenantInput } from '../domain/tenant.ts';
 import { conflict, done, noHandoff, noTenant, refused } from './answers.ts';
 import { applyTenants, type ApplyOptions } from './apply.ts';
-import { customerViews, planView, statusView, summaryView, tenantView } from './command-views.ts';
+import {
+  customerViews,
+  planView,
+  rotationRecordView,
+  statusView,
+  summaryView,
+  tenantView,
+} from './command-views.ts';
 import type { Answer, Commands, TenantView } from './commands.ts';
 import type { Clock, Desk, Ids, TenantRecord, Vault } from './ports.ts';
+import { reveal, rollback, rotate } from './rotations.ts';
 import { handoffRefusal, replaceCredential, submitHandoff } from './submissions.ts';
 
 export interface CommandDeps {
@@ -96,6 +104,17 @@ export function createCommands(deps: CommandDeps): Commands {
     async releaseHandoff(id, by) {
       const released = await desk.releaseHandoff(id, by);
       return released.ok ? done(released.handoff) : handoffRefusal(id, released.refusal);
+    },
+
+    rotate: (id, request) => rotate(deps, id, request),
+    rollback: (id, asked) => rollback(deps, id, asked),
+    reveal: (id, asked) => reveal(deps, id, asked),
+
+    async rotations(id) {
+      const record = await desk.tenant(id);
+      if (!record) return noTenant(id);
+      const rotations = await desk.rotations(id);
+      return done(rotations.map((rotation) => rotationRecordView(record, rotation)));
     },
 
     submitHandoff: (id, submission) => submitHandoff(deps, id, submission),

@@ -1,6 +1,7 @@
 import type { Condition, Truth } from '../domain/condition.ts';
 import type { HeldCredential } from '../domain/credential.ts';
 import type { Handoff } from '../domain/handoff.ts';
+import type { Rotation, Wish } from '../domain/rotation.ts';
 import type { Purpose, TenantSpec } from '../domain/tenant.ts';
 import type { EventView, Page } from './commands.ts';
 import type { NewEvent, RunRecord, StoredStatus, StoredTenant } from './ports.ts';
@@ -58,6 +59,8 @@ export interface TenantRecord {
   /** The live ones. */
   handoffs: Handoff[];
   lastRun: RunRecord | null;
+  /** The rotation that has not ended; null: none. */
+  rotation: Rotation | null;
 }
 
 /** One row of the list of tenants; `observed` is null until a run has observed something. */
@@ -148,6 +151,40 @@ export interface Desk {
     id: string,
     submission: Submission,
   ): Promise<{ ok: true; handoff: Handoff; trigger: number } | { ok: false; refusal: HandoffRefusal }>;
+  /**
+   * Notes that the pair of a hand-off was shown to the person who claimed it, and triggers the run that takes it as
+   * installed from then on; once.
+   */
+  reveal(
+    id: string,
+    by: string,
+    events: NewEvent[],
+    cause: string,
+  ): Promise<
+    | { ok: true; handoff: Handoff; credential: HeldCredential; sealed: string }
+    | { ok: false; because: 'not-found' | 'not-claimed' | 'not-held' }
+    | { ok: false; because: 'shown'; to: string; at: string }
+  >;
+
+  /** Keeps a rotation that waits to begin, and triggers the run that takes it up; one at a time for each tenant. */
+  requestRotation(
+    rotation: Rotation,
+    events: NewEvent[],
+    cause: string,
+  ): Promise<
+    | { ok: true; trigger: number }
+    | { ok: false; because: 'not-found' }
+    | { ok: false; because: 'live'; rotation: Rotation }
+  >;
+  /** Keeps what a person asks of the rotation that is under way, and triggers the run that heeds it. */
+  wishOfRotation(
+    tenantId: string,
+    wish: Wish,
+    events: NewEvent[],
+    cause: string,
+  ): Promise<{ ok: true; rotation: string; trigger: number } | { ok: false; because: 'not-found' | 'none' }>;
+  /** Every rotation of a tenant, newest first. */
+  rotations(tenantId: string): Promise<Rotation[]>;
 }
 
 /** A token of the API; its value is known to nobody but its bearer. */
@@ -157,11 +194,15 @@ export interface StoredToken {
   createdAt: string;
   /** Null: never. */
   expiresAt: string | null;
+  /** Whether it may read a pair, once, where a hand-off asks for it to be put into Umbrella. */
+  mayReveal: boolean;
 }
 
 export interface Tokens {
   /** Keeps a token under its name: another that had this name is no longer one. */
-  put(token: { id: string; name: string; hash: string; expiresAt: string | null }): Promise<void>;
+  put(token: Omit<StoredToken, 'createdAt'> & { hash: string }): Promise<void>;
+  /** The token of that name is no longer one. */
+  remove(name: string): Promise<void>;
   /** Null: unknown, or expired by the database's clock. */
   findByHash(hash: string): Promise<StoredToken | null>;
 }

@@ -54,7 +54,7 @@ export async function examine(
   });
   const facts = remember(known.facts, observation);
   const conditions = evaluate(
-    { spec, facts, memory, credentials, now: clock.now(), capReached: false },
+    { spec, facts, memory, credentials, now: clock.now(), capReached: false, rotation: null },
     0,
     [],
   );

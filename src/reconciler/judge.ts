@@ -1,12 +1,30 @@
+import { plan } from '../domain/plan.ts';
+import type { Plan, Step } from '../domain/action.ts';
 import { judgeCandidates, type CandidateDecision } from '../domain/candidate.ts';
 import { evaluate, type Condition, type IntegrationMemory } from '../domain/condition.ts';
 import type { HeldCredential } from '../domain/credential.ts';
 import { activeKey, activeMember, diff, findMember, type Difference, type Drift } from '../domain/drift.ts';
 import { expectedWrites } from '../domain/evidence.ts';
+import { servingMembers, type OwnedObject, type PlanningGround } from '../domain/ground.ts';
 import { adoption } from '../domain/handoff-progress.ts';
-import { isFresh, remember, type Facts, type Observation } from '../domain/observation.ts';
-import { plan, type OwnedObject, type Plan, type PlanningGround, type Step } from '../domain/plan.ts';
-import { expectedMembers, sameIdentifier } from '../domain/tenant.ts';
+import {
+  isFresh,
+  remember,
+  type Facts,
+  type KeyProof,
+  type Observation,
+  type Remembered,
+} from '../domain/observation.ts';
+import { deadlineOf, isOver, next, requested, type Rotation } from '../domain/rotation.ts';
+import {
+  freshIdentifier,
+  sightOf,
+  wakesAt,
+  whyHeld,
+  whyRotate,
+  type RotationGround,
+} from '../domain/rotation-sight.ts';
+import { expectedMembers, sameIdentifier, slotOf } from '../domain/tenant.ts';
 import type { NewEvent, Snapshot, StoredStatus } from './ports.ts';
 
 /** What one look at the vendors brought. */
@@ -24,6 +42,8 @@ export interface Standing {
   /** Keys of intents of which it is not known yet what became. */
   unsettled: string[];
   capReached: boolean;
+  /** The id of a rotation that begins with this reconcile, if one does. */
+  rotationId: string;
 }
 
 export interface Judgement {
@@ -32,14 +52,20 @@ export interface Judgement {
   /** What is Parasol's now. */
   owned: OwnedObject[];
   candidates: CandidateDecision[];
+  /** Pairs that a rotation moved to another state. */
+  moved: CandidateDecision[];
+  /** As it is now; the same object as the stored one where nothing changed. */
+  rotation: Rotation | null;
+  /** When the rotation has something to do by itself, ISO 8601. */
+  rotationWakesAt: string | null;
 }
 
 /**
- * What a look means: facts, what becomes of the pairs, conditions, plan and drift. Pure: the same look judged
- * twice says the same.
+ * What a look means: facts, what becomes of the pairs, how far a rotation is, conditions, plan and drift. Pure: the
+ * same look judged twice says the same.
  */
 export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: Date): Judgement {
-  const { tenant, status: before } = snapshot;
+  const { tenant, status: before, handoffs } = snapshot;
   const { spec, generation } = tenant;
   const { observation } = look;
   const observedAt = observation.at;
@@ -49,68 +75,230 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
     observedAt,
     credentials: snapshot.credentials,
   };
-  const candidates = judgeCandidates(seen);
-  const { facts, credentials, memory } = promote(seen, candidates, look.memory, now);
+  const mayRotate = whyHeld({ spec, deleting: tenant.deleting }) === null;
+  const candidates = judgeCandidates({
+    ...seen,
+    memory: look.memory,
+    rotation: snapshot.rotation,
+    mayRotate,
+  });
+  const promoted = promote(seen, candidates, look.memory, now);
+  const { memory } = promoted;
   if (memory.install?.adopted === null) {
     memory.install = {
       ...memory.install,
-      adopted: adoption({ spec, facts, memory }, memory.install, snapshot.handoffs),
+      adopted: adoption({ spec, facts: promoted.facts, memory }, memory.install, handoffs),
     };
   }
 
-  const owned = [...standing.owned, ...conforming({ ...seen, facts, credentials }, standing.owned, now)];
+  const owned = [...standing.owned, ...conforming({ ...seen, ...promoted }, standing.owned, now)];
   const { capReached } = standing;
-  const conditions = evaluate(
-    { spec, facts, memory, credentials, now, capReached },
-    generation,
-    before?.conditions ?? [],
-  );
+  const evaluated = (
+    rotation: Rotation | null,
+    { facts, credentials }: Pick<Seen, 'facts' | 'credentials'>,
+  ) =>
+    evaluate(
+      { spec, facts, memory, credentials, now, capReached, rotation },
+      generation,
+      before?.conditions ?? [],
+    );
+  const integratedIn = (conditions: Condition[]) =>
+    conditions.find(({ type }) => type === 'UmbrellaIntegrated')!;
+
+  const first = evaluated(snapshot.rotation, promoted);
   const ground: PlanningGround = {
     spec,
-    facts,
+    ...promoted,
     observedAt,
     now,
-    credentials,
     owned,
     unsettled: standing.unsettled,
-    memory,
-    integrated: conditions.find(({ type }) => type === 'UmbrellaIntegrated')!,
+    integrated: integratedIn(first),
     deleting: tenant.deleting,
+    rotation: snapshot.rotation,
+    committed: true,
+    overdueDeletions: handoffs.flatMap(({ kind, subject, deadline }) =>
+      kind === 'delete-key' && Date.parse(deadline) < now.getTime() ? [subject] : [],
+    ),
   };
-  const planned = plan(ground);
-  const drift = withHistory(diff(spec, facts, credentials), planned, before?.drift ?? [], now);
+  const rotated = rotate({ ...ground, handoffs, candidates }, snapshot.rotation, standing.rotationId);
+  const { rotation, moved } = rotated;
+  const { facts, credentials } = move(promoted, moved);
+  const same = rotation === snapshot.rotation && moved.length === 0;
+  const conditions = same ? first : evaluated(rotation, { facts, credentials });
+  const after = {
+    ...ground,
+    facts,
+    credentials,
+    memory,
+    integrated: integratedIn(conditions),
+    rotation,
+    committed: rotation === snapshot.rotation,
+  };
+  const planned = plan(after);
+  const differences = diff(spec, facts, credentials, { serving: servingMembers(after) });
+  const drift = withHistory(differences, planned, before?.drift ?? [], now);
   const status = {
     observedGeneration: generation,
     facts,
-    memory,
+    memory: rotated.memory,
     conditions,
     drift,
     plan: planned,
     observedAt,
   };
-  return { status, ground, owned, candidates };
+  return {
+    status,
+    ground: { ...after, memory: rotated.memory },
+    owned,
+    candidates,
+    moved,
+    rotation,
+    rotationWakesAt: rotated.wakesAt,
+  };
 }
 
 type Seen = Pick<PlanningGround, 'spec' | 'facts' | 'observedAt' | 'credentials'>;
 
-/** The pairs in their new states; what a promoted one showed is what the key in use showed. */
+interface Rotated {
+  rotation: Rotation | null;
+  moved: CandidateDecision[];
+  memory: IntegrationMemory;
+  wakesAt: string | null;
+}
+
+/** How far the rotation is by what was seen, or the one that begins now. */
+function rotate(ground: RotationGround, stored: Rotation | null, newId: string): Rotated {
+  const { spec, memory, now } = ground;
+  if (!stored) {
+    const begins = whyRotate(ground);
+    const rotation = begins
+      ? requested({
+          ...begins,
+          id: newId,
+          tenantId: spec.id,
+          by: null,
+          cutNow: false,
+          at: now.toISOString(),
+        })
+      : null;
+    return { rotation, moved: [], memory, wakesAt: null };
+  }
+  const rotation = next(stored, (one) => sightOf(ground, one));
+  const sight = sightOf(ground, rotation);
+  return {
+    rotation,
+    moved: consequences(ground, stored, rotation),
+    memory: remembered(ground, stored, rotation),
+    wakesAt: wakesAt(rotation, sight, deadlineOf(rotation, sight), spec),
+  };
+}
+
+/** What becomes of the pairs by what the rotation saw. */
+function consequences(ground: RotationGround, stored: Rotation, rotation: Rotation): CandidateDecision[] {
+  const { credentials } = ground;
+  const moved: CandidateDecision[] = [];
+  const become = (id: string | null | undefined, becomes: CandidateDecision['becomes'], because: string) => {
+    const credential = credentials.find((held) => held.id === id);
+    if (credential && credential.state !== becomes) moved.push({ credential, becomes, because });
+  };
+  const { old, fresh, adopted } = rotation;
+  const undone = rotation.undoing && isOver(rotation) && !isOver(stored);
+  if (adopted) become(fresh?.credentialId, 'active', adopted.evidence.replace(/\.$/, ''));
+  if (old?.deadSince) {
+    if (adopted || rotation.reversed)
+      become(old.credentialId, 'dead', `ConnectWise refused it at ${old.deadSince}`);
+  } else if (adopted) {
+    become(old?.credentialId, 'superseded', `Umbrella uses ${fresh?.fingerprint} by now`);
+  }
+  if (undone && fresh) {
+    const same = old?.member != null && fresh.member !== null && sameIdentifier(old.member, fresh.member);
+    become(fresh.credentialId, same ? 'refused' : 'superseded', 'the rotation was taken back');
+  }
+  return moved;
+}
+
+/** The slots' members, and how the last rotation ended. */
+function remembered(ground: RotationGround, stored: Rotation, rotation: Rotation): IntegrationMemory {
+  const { memory, spec } = ground;
+  let kept = memory;
+  const now = expectedMembers(spec);
+  const replace = (identifier: string, by: string) => {
+    const of = memory.slots?.of ?? now;
+    const names = (kept.slots?.now ?? now).map((name) => (sameIdentifier(name, identifier) ? by : name));
+    kept = { ...kept, slots: { of, now: names } };
+  };
+  const { target, old } = rotation;
+  if (target !== null && !now.some((name) => sameIdentifier(name, target))) {
+    const slot = stored.target ?? now.find((name) => !old?.member || !sameIdentifier(name, old.member));
+    if (slot !== undefined) replace(slot, target);
+  }
+  if (isOver(rotation) && !isOver(stored)) {
+    const { id, phase, endedAt, outcome } = rotation;
+    kept = { ...kept, lastRotation: { id, phase, endedAt: endedAt!, outcome: outcome! } };
+    const spent = spentMember(ground, rotation);
+    if (spent !== null) replace(spent, freshIdentifier(ground, spent));
+  }
+  return kept;
+}
+
+/** A member whose keys were not all seen dead is never used again, nor is one of a compromised key (rulings 19). */
+function spentMember({ spec, credentials }: RotationGround, rotation: Rotation): string | null {
+  const { old, target, undoing, cause, phase } = rotation;
+  const retired = undoing ? target : (old?.member ?? null);
+  const kept = undoing ? (old?.member ?? null) : target;
+  if (retired === null || slotOf(spec, retired) === null || phase === 'Failed') return null;
+  if (kept !== null && sameIdentifier(kept, retired)) return null;
+  const asked = rotation.history.some((entry) => entry.phase === 'AwaitingKey');
+  if (undoing) return asked ? retired : null;
+  const undead = credentials.some(
+    ({ id, member, state, purpose }) =>
+      purpose === 'integration' &&
+      member !== null &&
+      sameIdentifier(member, retired) &&
+      state !== 'dead' &&
+      id !== old?.credentialId,
+  );
+  return cause === 'compromise' || !old?.deadSince || undead ? retired : null;
+}
+
+/** The pairs in their new states; what a key that came into use showed is what the key in use showed. */
+function move(
+  { facts, credentials }: Pick<Seen, 'facts' | 'credentials'>,
+  decisions: CandidateDecision[],
+): Pick<Seen, 'facts' | 'credentials'> {
+  if (decisions.length === 0) return { facts, credentials };
+  const becomes = new Map(decisions.map((decision) => [decision.credential.id, decision.becomes]));
+  const before = activeKey(credentials);
+  const promoted = decisions.find((decision) => decision.becomes === 'active')?.credential;
+  const after = credentials.map((held): HeldCredential => {
+    const state = becomes.get(held.id);
+    if (promoted && held.id === before?.id && !state) return { ...held, state: 'superseded' };
+    return { ...held, state: state ?? held.state };
+  });
+  const proof = promoted && facts.candidates[promoted.id];
+  if (!promoted || !proof) return { facts, credentials: after };
+  const { [promoted.id]: _, ...others } = facts.candidates;
+  const stepped = before && facts.integrationKey?.value?.credentialId === before.id;
+  const candidates = {
+    ...others,
+    ...(stepped ? { [before.id]: facts.integrationKey as Remembered<KeyProof> } : {}),
+  };
+  return { facts: { ...facts, integrationKey: proof, candidates }, credentials: after };
+}
+
+/** A promoted pair may be in Umbrella from now on (rulings 17); whether its member's writes tell so. */
 function promote(
   { spec, facts, credentials }: Seen,
   decisions: CandidateDecision[],
   memory: IntegrationMemory,
   now: Date,
 ): { facts: Facts; credentials: HeldCredential[]; memory: IntegrationMemory } {
-  const becomes = new Map(decisions.map(({ credential, becomes }) => [credential.id, becomes]));
   const promoted = decisions.find(({ becomes }) => becomes === 'active')?.credential;
   const before = activeKey(credentials);
-  const after = credentials.map((held): HeldCredential => {
-    if (promoted && held.id === before?.id) return { ...held, state: 'superseded' };
-    return { ...held, state: becomes.get(held.id) ?? held.state };
-  });
-  const proof = promoted && facts.candidates[promoted.id];
-  if (!promoted || !proof) return { facts, credentials: after, memory };
+  const after = move({ facts, credentials }, decisions);
+  if (!promoted) return { ...after, memory: { ...memory } };
 
-  const { [promoted.id]: _, ...others } = facts.candidates;
   const wasDead =
     before !== null &&
     facts.integrationKey?.value?.credentialId === before.id &&
@@ -121,8 +309,7 @@ function promote(
     : true;
   const sameMemberDead = wasDead && before.member !== null && sameIdentifier(before.member, member);
   return {
-    facts: { ...facts, integrationKey: proof, candidates: others },
-    credentials: after,
+    ...after,
     memory: {
       ...memory,
       install: {
@@ -145,7 +332,7 @@ function conforming(
   if (!isFresh(facts.members, observedAt)) return [];
   const identifier = activeMember(spec, credentials);
   const member = findMember(facts.members.value.items, identifier);
-  const differs = diff(spec, { members: facts.members, candidates: {} }, credentials, observedAt).some(
+  const differs = diff(spec, { members: facts.members, candidates: {} }, credentials, { observedAt }).some(
     ({ path }) => path === `members.${identifier}` || path.startsWith(`members.${identifier}.`),
   );
   const known = owned.some(({ kind, externalId }) => kind === 'member' && externalId === member?.id);
@@ -195,5 +382,32 @@ function turned(before: Condition[], { type, status, reason, message }: Conditio
       message: `${type} is ${status} (${reason}): ${message}`,
       data: { condition: type, status, reason, was: earlier?.status ?? null },
     },
+  ];
+}
+
+/** What became of the rotation, as events: its phases, what is worth an alert, and its end. */
+export function rotationEvents(before: Rotation | null, after: Rotation | null): NewEvent[] {
+  if (!after || after === before) return [];
+  const { id, cause, old, fresh, target } = after;
+  const data = {
+    rotation: id,
+    cause,
+    old: old?.fingerprint ?? null,
+    new: fresh?.fingerprint ?? null,
+    member: target,
+  };
+  const known = before ? before.history.length : 0;
+  const told = before ? before.notices.length : 0;
+  return [
+    ...after.history.slice(known).map(({ phase, evidence }) => ({
+      type: isOver({ phase }) ? 'RotationEnded' : before ? 'RotationPhase' : 'RotationRequested',
+      message: `Rotation of the integration key: ${phase}. ${evidence}`,
+      data: { ...data, phase },
+    })),
+    ...after.notices.slice(told).map(({ kind, message }) => ({
+      type: `Rotation${kind}`,
+      message,
+      data,
+    })),
   ];
 }

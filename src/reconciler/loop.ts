@@ -26,6 +26,8 @@ export interface LoopOptions {
   writeMs: number;
   /** The fleet's cap on repairs (rulings 12). */
   repairsPerHour: number;
+  /** Rotations of working keys that may be in flight in the whole fleet. */
+  rotationsInFlight: number;
 }
 
 /** What the loop tells of each run that it recorded. */

@@ -60,6 +60,8 @@ export interface HeldKey {
   credentialId: string;
   fingerprint: string;
   pair: KeyPair;
+  /** It waits to be used, so that everything that Umbrella will do with it is tried (rulings 16). */
+  whole?: boolean;
 }
 
 export interface Keys {
@@ -248,6 +250,7 @@ async function proveKey(
   }
   const allowList = await reads.tableSetup();
   if (!allowList.ok && saysNothing(allowList.failure)) return allowList;
+  const unreadable = key.whole ? await reads.unreadable() : null;
   return ok({
     authenticates: true,
     credentialId,
@@ -255,6 +258,7 @@ async function proveKey(
     member: security.value.member,
     levels: tellingRows(security.value.levels),
     allowList: allowList.ok ? allowList.value : null,
+    ...(unreadable?.ok ? { unreadable: unreadable.value } : {}),
   });
 }
 

@@ -13,8 +13,10 @@ import type {
   UmbrellaKeyFact,
 } from '../domain/observation.ts';
 import type { Outcome } from '../domain/outcome.ts';
-import type { OwnedObject, Plan } from '../domain/plan.ts';
+import type { Plan } from '../domain/action.ts';
+import type { OwnedObject } from '../domain/ground.ts';
 import type { KeyPair } from '../domain/secret.ts';
+import type { Rotation, Wish } from '../domain/rotation.ts';
 import type { Purpose, TenantSpec } from '../domain/tenant.ts';
 
 /**
@@ -73,6 +75,8 @@ export interface ConnectWiseReads {
   /** Roles of this name or of these ids, inactive ones too. */
   roles(name: string, ids: number[]): Promise<Outcome<RoleFact[]>>;
   roleLevels(roleId: number): Promise<Outcome<LevelRow[]>>;
+  /** Which of the things that Umbrella needs (domain.md §1) this key may not read; by calling for one row of each. */
+  unreadable(): Promise<Outcome<string[]>>;
   /** Configuration types whose name contains the text. */
   configurationTypes(nameContains: string): Promise<Outcome<Reference[]>>;
   /**
@@ -227,6 +231,8 @@ export interface Snapshot {
   handoffs: Handoff[];
   intents: OpenIntent[];
   owned: OwnedObject[];
+  /** The rotation of the integration key that has not ended; null: none. */
+  rotation: Rotation | null;
 }
 
 export interface OpenIntent {
@@ -240,7 +246,7 @@ export interface OpenIntent {
 
 export type NewIntent = Pick<OpenIntent, 'id' | 'key' | 'action'> & { request: unknown };
 
-/** `spec-changed`: another spec, a pause or a deletion came since this run began (rulings 13). */
+/** `spec-changed`: another spec, a pause, a deletion or a rollback came since this run began (rulings 13, 18). */
 export type IntentVerdict =
   { granted: true } | { granted: false; because: 'claim-lost' | 'spec-changed' | 'already-open' | 'cap' };
 
@@ -295,6 +301,8 @@ export interface Result {
   credentials: CredentialChange[];
   intents: { id: string; outcome: 'applied' | 'not-applied' | 'unknown'; note: string }[];
   owned: OwnedObject[];
+  /** The rotation as it is now, and the wish that this run heeded; null: there is none, or it did not change. */
+  rotation: { now: Rotation; heeded: Wish | null } | null;
   /** Proof times of credentials in use, by id. */
   provedAt: Record<string, string>;
   next: { inMs: number; failures: number };
@@ -307,6 +315,8 @@ export interface IntentBounds {
   deleting: boolean;
   /** Intents that the whole fleet may open within an hour. */
   perHour: number;
+  /** The rotation that this run began with, and when a person last asked something of it. */
+  rotation: { id: string; wishedAt: string | null } | null;
 }
 
 export interface Reconciles {
@@ -316,6 +326,12 @@ export interface Reconciles {
    * the fleet's cap allows it (rulings 7, 12).
    */
   openIntent(claim: Claim, intent: NewIntent, bounds: IntentBounds): Promise<IntentVerdict>;
+  /**
+   * Lets a rotation begin, if fewer than `limit` are in flight in the whole fleet and none that waits is older; null
+   * as limit: at once, since nothing works that it could disturb, or the key is compromised. When it was admitted,
+   * ISO 8601, or null: it waits.
+   */
+  admitRotation(claim: Claim, rotationId: string, limit: number | null): Promise<string | null>;
   /** Writes everything and gives the claim back; false: the claim was lost and nothing was written. */
   record(claim: Claim, result: Result): Promise<boolean>;
 }

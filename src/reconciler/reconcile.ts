@@ -3,10 +3,21 @@ import type { HeldCredential } from '../domain/credential.ts';
 import { toMs } from '../domain/duration.ts';
 import { progress } from '../domain/handoff-progress.ts';
 import { noFacts, type Observation } from '../domain/observation.ts';
-import { hasLeft, intentKey, SETTLE_MS } from '../domain/plan.ts';
-import { originFor, periodMs, subjectOf, type Purpose, type TenantSpec } from '../domain/tenant.ts';
+import { intentKey } from '../domain/action.ts';
+import { SETTLE_MS } from '../domain/ground.ts';
+import { spreadOf } from '../domain/rotation-sight.ts';
+import { hasLeft } from '../domain/plan.ts';
+import {
+  inSlots,
+  originFor,
+  periodMs,
+  sameIdentifier,
+  subjectOf,
+  type Purpose,
+  type TenantSpec,
+} from '../domain/tenant.ts';
 import { act, lookForEffects, type ActDeps, type Acted, type ActLimits, type Looked } from './act.ts';
-import { changes, judge, type Judgement, type Look, type Standing } from './judge.ts';
+import { changes, judge, rotationEvents, type Judgement, type Look, type Standing } from './judge.ts';
 import { observe, type HeldKey, type Keys } from './observe.ts';
 import type {
   CallContext,
@@ -26,6 +37,8 @@ export interface ReconcileDeps extends ActDeps {
 }
 
 export interface ReconcileLimits extends ActLimits {
+  /** Rotations that may be in flight in the whole fleet. */
+  rotationsInFlight: number;
   /** Ms for all calls of one reconcile; what is left of the lease is for recording. */
   callsMs: number;
 }
@@ -47,7 +60,8 @@ export async function reconcile(
   const started = deps.clock.now();
   const found = await opened(deps, claim.tenantId);
   if (!found) return { end: 'gone' };
-  const { snapshot, keys } = found;
+  const { keys } = found;
+  const snapshot = await admitted(deps, claimed, found.snapshot, limits);
   const context: CallContext = {
     tenantId: claim.tenantId,
     deadline: new Date(started.getTime() + limits.callsMs),
@@ -56,7 +70,7 @@ export async function reconcile(
   const lookWith = (standing: Standing, memory: Look['memory']) =>
     lookAt(deps, snapshot, keys, context, standing, memory);
 
-  const earlier = whatStands(snapshot);
+  const earlier = whatStands(snapshot, deps.ids.next(), started);
   const first = await lookWith(earlier.standing, earlier.memory);
   const looked = lookForEffects(snapshot.intents, first.judged.ground);
   const standing: Standing = {
@@ -77,6 +91,7 @@ export async function reconcile(
       owned: [...last.judged.owned, ...acted.owned],
       unsettled: [...standing.unsettled, ...acted.unsettled],
       capReached: acted.capReached,
+      rotationId: standing.rotationId,
     };
     // What was done is believed when it was seen, so that the status tells what is, not what was sent.
     last = acted.sent
@@ -92,39 +107,87 @@ export async function reconcile(
 
 /** A tenant as it is stored, with what its keys open to; for whoever only looks. */
 export async function opened(
-  { reconciles, vault }: Pick<ReconcileDeps, 'reconciles' | 'vault'>,
+  { reconciles, vault, clock }: Pick<ReconcileDeps, 'reconciles' | 'vault' | 'clock'>,
   tenantId: string,
-): Promise<{ snapshot: Snapshot; keys: Keys } | null> {
+): Promise<{ snapshot: Bound; keys: Keys } | null> {
   const stored = await reconciles.snapshot(tenantId);
   if (!stored) return null;
   const snapshot = asBound(stored);
-  return { snapshot, keys: await openKeys(vault, snapshot) };
+  return { snapshot, keys: await openKeys(vault, snapshot, retiredDue(snapshot, clock.now())) };
 }
 
-/** A pair that was sealed for another origin is not this spec's: it is asked for again (rulings 11). */
-function asBound(stored: Snapshot): Snapshot {
-  const { spec } = stored.tenant;
+/** Pairs that were taken out of use are called with once in that time: one that works is an incident (rulings 19). */
+const RETIRED_EVERY_MS = toMs('24h');
+
+function retiredDue({ status }: Snapshot, now: Date): boolean {
+  const at = status?.memory.retiredCheckedAt;
+  return at === undefined || now.getTime() - Date.parse(at) >= RETIRED_EVERY_MS;
+}
+
+/** Lets a rotation that waits begin: what replaces a key that works keeps to the fleet's limit. */
+async function admitted(
+  { reconciles }: ReconcileDeps,
+  { claim }: ClaimedTenant,
+  snapshot: Bound,
+  { rotationsInFlight }: ReconcileLimits,
+): Promise<Bound> {
+  const { rotation, tenant } = snapshot;
+  if (!rotation || rotation.phase !== 'Pending' || rotation.admittedAt || !mayRepair(tenant.spec))
+    return snapshot;
+  const { id, cause } = rotation;
+  const urgent = cause === 'first' || cause === 'invalid' || cause === 'compromise';
+  const admittedAt = await reconciles.admitRotation(claim, id, urgent ? null : rotationsInFlight);
+  return { ...snapshot, rotation: { ...rotation, admittedAt } };
+}
+
+/** A snapshot as this reconcile reads it; `subject` is of the spec as a person wrote it. */
+type Bound = Snapshot & { subject: string };
+
+/**
+ * The spec with the members that its slots have by now, and its pairs: one that was sealed for another origin is not
+ * this spec's, and is asked for again (rulings 11).
+ */
+function asBound(stored: Snapshot): Bound {
+  const spec = inSlots(stored.tenant.spec, stored.status?.memory.slots);
   const credentials = stored.credentials.filter(({ purpose, origin }) => origin === originFor(spec, purpose));
-  return { ...stored, credentials };
+  return {
+    ...stored,
+    tenant: { ...stored.tenant, spec },
+    credentials,
+    subject: subjectOf(stored.tenant.spec),
+  };
 }
 
 /** What is known before this reconcile looks; facts of another company, console or role are none of this spec's. */
-function whatStands({ tenant, status, owned, intents }: Snapshot): {
-  standing: Standing;
-  memory: Look['memory'];
-} {
-  const subject = subjectOf(tenant.spec);
+function whatStands(
+  snapshot: Bound,
+  rotationId: string,
+  now: Date,
+): { standing: Standing; memory: Look['memory'] } {
+  const { status, owned, intents, subject } = snapshot;
   const same = status?.memory.subject === subject;
-  // What became of a key is known by its fingerprint, whatever the spec speaks of.
-  const install = status?.memory.install;
+  // What became of keys and members is known by their names, whatever the spec speaks of.
+  const { install, slots, lastRotation, retiredCheckedAt } = status?.memory ?? {};
+  const kept = {
+    ...(install ? { install } : {}),
+    ...(slots ? { slots } : {}),
+    ...(lastRotation ? { lastRotation } : {}),
+    ...(retiredCheckedAt ? { retiredCheckedAt } : {}),
+  };
+  const superseded = snapshot.credentials.some(({ state }) => state === 'superseded');
+  const checked = superseded && retiredDue(snapshot, now) ? { retiredCheckedAt: now.toISOString() } : {};
   return {
     standing: {
       facts: same ? status.facts : noFacts(),
       owned,
       unsettled: intents.map(({ key }) => key),
       capReached: false,
+      rotationId,
     },
-    memory: same ? status.memory : { type: null, bursts: [], subject, ...(install ? { install } : {}) },
+    memory: {
+      ...(same ? status.memory : { type: null, bursts: [], subject, ...kept }),
+      ...checked,
+    },
   };
 }
 
@@ -169,20 +232,18 @@ async function actOn(
 const mayRepair = ({ mode, paused }: TenantSpec): boolean => mode === 'repair' && !paused;
 
 /** Opens the pairs that this reconcile calls with. */
-async function openKeys(vault: Vault, snapshot: Snapshot): Promise<Keys> {
+async function openKeys(vault: Vault, snapshot: Snapshot, retired: boolean): Promise<Keys> {
   const { id: tenantId } = snapshot.tenant;
   const open = async (credential: HeldCredential | undefined): Promise<HeldKey | null> => {
     const sealed = credential && snapshot.sealed[credential.id];
     if (!sealed) return null;
-    const { id: credentialId, purpose, origin, fingerprint } = credential;
+    const { id: credentialId, purpose, origin, fingerprint, state } = credential;
     const pair = await vault.open(sealed, { tenantId, credentialId, purpose, origin });
-    return { credentialId, fingerprint, pair };
+    return { credentialId, fingerprint, pair, ...(state === 'candidate' ? { whole: true } : {}) };
   };
   const active = (purpose: Purpose) =>
     open(snapshot.credentials.find((held) => held.purpose === purpose && held.state === 'active'));
-  const proved = snapshot.credentials.filter(
-    ({ purpose, state }) => purpose === 'integration' && (state === 'candidate' || state === 'refused'),
-  );
+  const proved = snapshot.credentials.filter((held) => isProved(held, snapshot, retired));
   const candidates = await Promise.all(proved.map(open));
   return {
     management: await active('management'),
@@ -191,6 +252,25 @@ async function openKeys(vault: Vault, snapshot: Snapshot): Promise<Keys> {
     umbrellaKeyAdmin: await active('umbrella-key-admin'),
     candidates: candidates.filter((key) => key !== null),
   };
+}
+
+/** Which pairs besides the one in use are called with, to see what they are. */
+function isProved(held: HeldCredential, { rotation }: Snapshot, retired: boolean): boolean {
+  const { id, purpose, state, member } = held;
+  if (purpose !== 'integration') return false;
+  switch (state) {
+    case 'active':
+      return false;
+    case 'candidate':
+    case 'proved':
+    case 'refused':
+      return true;
+    case 'superseded':
+      return retired || id === rotation?.old?.credentialId || id === rotation?.fresh?.credentialId;
+    case 'dead':
+      // A slot that is used again must not bring an old key back to life (rulings 19).
+      return rotation?.target != null && member !== null && sameIdentifier(member, rotation.target);
+  }
 }
 
 interface Ending {
@@ -230,15 +310,20 @@ function conclude(deps: ReconcileDeps, ending: Ending): { run: RunRecord; result
     status: judged.status,
     events: [
       ...changes(snapshot.status, judged.status),
+      ...rotationEvents(snapshot.rotation, judged.rotation),
       ...acted.actions.map(({ action, outcome }) => ({
         type: outcome === 'done' ? 'Repaired' : 'RepairFailed',
         message: `${action}: ${outcome}`,
       })),
     ],
     handoffs: handoffChanges(deps, snapshot, judged, finished),
-    credentials: judged.candidates
+    credentials: [...judged.candidates, ...judged.moved]
       .filter(({ credential, becomes }) => credential.state !== becomes)
       .map(({ credential: { id }, becomes: state, because }) => ({ id, state, because })),
+    rotation:
+      judged.rotation && judged.rotation !== snapshot.rotation
+        ? { now: judged.rotation, heeded: snapshot.rotation?.wish ?? null }
+        : null,
     intents: [...looked.settled, ...acted.settled],
     owned: judged.owned.filter((object) => !snapshot.owned.includes(object)),
     provedAt: provedTimes(judged),
@@ -285,7 +370,7 @@ const PROVE_AGAIN_MS = toMs('1m');
  * Sooner than the period where something is under way: steps that became possible by what was done, effects
  * that are still to be looked for, pairs that are to be proved. Never inside a `Retry-After`.
  */
-function soonest({ acted, looked, judged }: Ending, regularMs: number, trouble: Trouble): number {
+function soonest({ acted, looked, judged, snapshot }: Ending, regularMs: number, trouble: Trouble): number {
   const { status, candidates } = judged;
   const untried = status.plan.steps.some(({ action, state }) => {
     const key = intentKey(action);
@@ -295,6 +380,10 @@ function soonest({ acted, looked, judged }: Ending, regularMs: number, trouble: 
   // An attempt that this run found settled was still in the way of the next one.
   const freed = looked.settled.some(({ outcome }) => outcome !== 'unknown');
   if ((acted.sent || freed) && untried) waits.push(0);
+  if (judged.rotation !== snapshot.rotation) waits.push(0);
+  if (judged.rotationWakesAt !== null) {
+    waits.push(Math.max(0, Date.parse(judged.rotationWakesAt) - judged.ground.now.getTime()));
+  }
   if ([...looked.unsettled, ...acted.unsettled].length > 0) waits.push(SETTLE_MS);
   if (candidates.some(({ becomes }) => becomes === 'candidate')) waits.push(PROVE_AGAIN_MS);
   return Math.max(Math.min(...waits), trouble.retryAfterMs);
@@ -348,20 +437,11 @@ export function nextInMs(
 ): number {
   const period = periodMs(spec.every, now);
   const cron = spec.every.includes(' ');
-  const phase = cron ? 0 : hash(spec.id) % period;
+  const phase = cron ? 0 : Math.floor(spreadOf(spec.id) * 2 ** 32) % period;
   const rest = cron ? period : period - ((now.getTime() - phase) % period);
   const regular = rest < period / 2 ? rest + period : rest;
   if (failures === 0) return Math.max(regular, retryAfterMs);
   const pause = Math.min(BACKOFF.first * 2 ** (failures - 1), BACKOFF.cap);
   const jittered = pause * (0.75 + random() / 2);
   return Math.round(Math.max(Math.min(jittered, Math.max(period, BACKOFF.first)), retryAfterMs));
-}
-
-/** FNV-1a: spreads tenants over their period, the same on every replica. */
-function hash(text: string): number {
-  let value = 0x81_1c_9d_c5;
-  for (const character of text) {
-    value = Math.imul(value ^ character.codePointAt(0)!, 0x01_00_01_93);
-  }
-  return value >>> 0;
 }

@@ -1,8 +1,8 @@
 import type { HeldCredential } from '../domain/credential.ts';
 import { isLive, type Handoff } from '../domain/handoff.ts';
-import { canOnlyBeAttested } from '../domain/plan.ts';
+import { canOnlyBeAttested } from '../domain/ground.ts';
 import type { KeyPair } from '../domain/secret.ts';
-import { originFor, type Purpose, type TenantSpec } from '../domain/tenant.ts';
+import { inSlots, originFor, type Purpose, type TenantSpec } from '../domain/tenant.ts';
 import { conflict, done, invalid, noHandoff, noTenant, type Problem } from './answers.ts';
 import { clashWords, type ApplyDeps } from './apply.ts';
 import type { Answer, Commands } from './commands.ts';
@@ -18,6 +18,7 @@ import {
   waitingOf,
   whySpent,
 } from './given-keys.ts';
+import { whyNotBeside } from './rotations.ts';
 import type { HandoffRefusal, NewCredential, NewEvent, TenantRecord } from './ports.ts';
 
 /** Pairs that come one by one, and the word that work was done: sealed first, then proved by a run. */
@@ -36,8 +37,10 @@ export async function replaceCredential(
   const record = await desk.tenant(id);
   if (!record) return noTenant(id);
   const { tenant, credentials } = record;
-  const { spec } = tenant;
+  const spec = inSlots(tenant.spec, record.status?.memory.slots);
   if (tenant.deleting) return conflict(beingDeleted(id));
+  const beside = purpose === 'integration' ? whyNotBeside(record, member) : null;
+  if (beside) return conflict(beside);
   const named = member === null ? null : expectedMember(spec, member);
   const fingerprint = vault.fingerprint(pair);
   const problems = replacementProblems(spec, credentials, { purpose, member, named, fingerprint });
@@ -119,7 +122,8 @@ export async function submitHandoff(
   if (!handoff) return noHandoff(id);
   const record = await desk.tenant(handoff.tenantId);
   if (!record) return noHandoff(id);
-  const { spec, triggerSeq } = record.tenant;
+  const { triggerSeq } = record.tenant;
+  const spec = inSlots(record.tenant.spec, record.status?.memory.slots);
   const fingerprint = pair && vault.fingerprint(pair);
   if (fingerprint !== null && wasAccepted(record, handoff, fingerprint)) {
     return done({ handoff, trigger: triggerSeq });
@@ -171,7 +175,7 @@ async function candidateOf(
 }
 
 function submissionProblems(
-  { tenant: { spec }, credentials, status }: TenantRecord,
+  { tenant: { spec }, credentials, status, rotation }: TenantRecord,
   { kind, content: { input } }: Handoff,
   { fingerprint, attest }: { fingerprint: string | null; attest: boolean },
 ): Problem[] {
@@ -179,7 +183,7 @@ function submissionProblems(
     if (kind !== 'install-integration-key') {
       return [{ path: 'attest', message: `evidence shows ${kind}: no word can stand for it` }];
     }
-    if (!canOnlyBeAttested(spec, status?.memory ?? { type: null, bursts: [] })) {
+    if (!canOnlyBeAttested(spec, status?.memory ?? { type: null, bursts: [] }, rotation)) {
       const message = 'Umbrella’s own writes will show it: say that it is done without attesting it';
       return [{ path: 'attest', message }];
     }

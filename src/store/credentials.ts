@@ -31,7 +31,7 @@ export const credentials = pgTable(
   (table) => [
     check(
       'credentials_state',
-      sql`${table.state} in ('candidate', 'active', 'superseded', 'refused', 'dead')`,
+      sql`${table.state} in ('candidate', 'proved', 'active', 'superseded', 'refused', 'dead')`,
     ),
     uniqueIndex('credentials_one_active')
       .on(table.tenantId, table.purpose)
@@ -145,6 +145,7 @@ async function supersedeActive(tx: Executor, tenantId: string, by: Named): Promi
 
 const STATE_EVENTS: Record<CredentialState, string> = {
   candidate: 'CredentialKept',
+  proved: 'CredentialProved',
   active: 'CredentialActivated',
   superseded: 'CredentialSuperseded',
   refused: 'CredentialRefused',

@@ -7,6 +7,7 @@ import type { Database, Executor } from './database.ts';
 import { StoreError, toStoreError } from './database.ts';
 import { addEvents, pageOfEvents } from './events.ts';
 import { handoffs, listHandoffs, toHandoff } from './handoffs.ts';
+import { keepRotation, liveRotation, rotations, rotationsOf } from './rotations.ts';
 import { pageOfRuns } from './runs.ts';
 import { statuses, toStatus } from './statuses.ts';
 import { tenants, toTenant } from './tenants.ts';
@@ -87,6 +88,7 @@ export const createDesk = (db: Database): Desk => ({
         credentials: (await credentialsOf(tx, id)).map(toCredential),
         handoffs: await listHandoffs(tx, { tenant: id, live: true }),
         lastRun: items[0] ?? null,
+        rotation: await liveRotation(tx, id),
       };
     }, ONE_SNAPSHOT),
 
@@ -181,6 +183,52 @@ export const createDesk = (db: Database): Desk => ({
       ]);
       return { ok: true, handoff: changed };
     }),
+
+  reveal: (id, by, events, cause) =>
+    db.transaction(async (tx) => {
+      const handoff = await lockHandoff(tx, id);
+      if (!handoff) return { ok: false, because: 'not-found' };
+      if (handoff.revealedAt !== null) {
+        return { ok: false, because: 'shown', to: handoff.revealedTo ?? 'somebody', at: handoff.revealedAt };
+      }
+      if (!isLive(handoff) || handoff.claimedBy !== by) return { ok: false, because: 'not-claimed' };
+      const held = await credentialsOf(tx, handoff.tenantId);
+      const found = held.find(
+        ({ fingerprint, state, purpose }) =>
+          purpose === 'integration' &&
+          fingerprint === handoff.subject &&
+          state !== 'dead' &&
+          state !== 'refused',
+      );
+      if (!found) return { ok: false, because: 'not-held' };
+      const shown = await changeHandoff(tx, id, { revealedAt: sql`now()`, revealedTo: by });
+      await addEvents(tx, handoff.tenantId, events);
+      await triggerLocked(tx, handoff.tenantId, cause, true);
+      return { ok: true, handoff: shown, credential: toCredential(found), sealed: found.sealed };
+    }),
+
+  requestRotation: (rotation, events, cause) =>
+    db.transaction(async (tx) => {
+      const { tenantId } = rotation;
+      if (!(await lockTenant(tx, tenantId))) return { ok: false, because: 'not-found' };
+      const live = await liveRotation(tx, tenantId);
+      if (live) return { ok: false, because: 'live', rotation: live };
+      await keepRotation(tx, rotation, null);
+      await addEvents(tx, tenantId, events);
+      return { ok: true, trigger: await triggerLocked(tx, tenantId, cause, true) };
+    }),
+
+  wishOfRotation: (tenantId, wish, events, cause) =>
+    db.transaction(async (tx) => {
+      if (!(await lockTenant(tx, tenantId))) return { ok: false, because: 'not-found' };
+      const live = await liveRotation(tx, tenantId);
+      if (!live) return { ok: false, because: 'none' };
+      await tx.update(rotations).set({ wish }).where(eq(rotations.id, live.id));
+      await addEvents(tx, tenantId, events);
+      return { ok: true, rotation: live.id, trigger: await triggerLocked(tx, tenantId, cause, true) };
+    }),
+
+  rotations: (tenantId) => rotationsOf(db, tenantId),
 
   submitHandoff: (id, { by, attested, candidate, events, cause }) =>
     db.transaction(async (tx) => {

@@ -31,6 +31,8 @@ export const handoffs = pgTable(
     submittedBy: text('submitted_by'),
     submittedAt: instant('submitted_at'),
     attested: boolean('attested').notNull().default(false),
+    revealedAt: instant('revealed_at'),
+    revealedTo: text('revealed_to'),
     closedAt: instant('closed_at'),
     evidence: text('evidence'),
   },
@@ -57,6 +59,8 @@ export const toHandoff = (row: typeof handoffs.$inferSelect): Handoff => ({
   submittedBy: row.submittedBy,
   submittedAt: isoOrNull(row.submittedAt),
   attested: row.attested,
+  revealedAt: isoOrNull(row.revealedAt),
+  revealedTo: row.revealedTo,
   closedAt: isoOrNull(row.closedAt),
   evidence: row.evidence,
 });

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { bigint, pgTable, primaryKey } from 'drizzle-orm/pg-core';
-import type { OwnedObject } from '../domain/plan.ts';
+import type { OwnedObject } from '../domain/ground.ts';
 import { instant, iso, text } from './columns.ts';
 import type { Executor } from './database.ts';
 import { tenants } from './tenants.ts';

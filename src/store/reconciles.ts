@@ -17,6 +17,7 @@ import {
   settleIntents,
   toOpenIntent,
 } from './intents.ts';
+import { admit, keepRotation, rotations, toRotation, wishedAt } from './rotations.ts';
 import { addOwned, ownedObjects, toOwned } from './owned.ts';
 import { statuses, toStatus } from './statuses.ts';
 import { tenants, toTenant } from './tenants.ts';
@@ -34,7 +35,9 @@ const SNAPSHOT = `
     (select coalesce(json_agg(i order by opened_at, id), '[]') from intents as i
       where i.tenant_id = tenants.id and outcome in ('open', 'unknown')) as intents,
     (select coalesce(json_agg(o order by kind, name), '[]') from owned_objects as o
-      where o.tenant_id = tenants.id) as owned
+      where o.tenant_id = tenants.id) as owned,
+    (select row_to_json(r) from rotations as r
+      where r.tenant_id = tenants.id and ended_at is null) as rotation
   from tenants left join statuses on statuses.tenant_id = tenants.id
   where tenants.id = $1`;
 
@@ -46,6 +49,7 @@ interface SnapshotRow {
   handoffs: Json[];
   intents: Json[];
   owned: Json[];
+  rotation: Json | null;
 }
 
 /**
@@ -112,14 +116,18 @@ export const createReconciles = (db: Database): Reconciles => ({
       handoffs: row.handoffs.map((one) => toHandoff(rowOf(handoffs, one))),
       intents: row.intents.map((one) => toOpenIntent(rowOf(intents, one))),
       owned: row.owned.map((one) => toOwned(rowOf(ownedObjects, one))),
+      rotation: row.rotation && toRotation(rowOf(rotations, row.rotation)),
     };
   },
 
-  openIntent: (claim, intent, { generation, deleting, perHour }) =>
+  openIntent: (claim, intent, { generation, deleting, perHour, rotation }) =>
     db.transaction(async (tx) => {
       const row = await lockClaimed(tx, claim);
       if (!row) return { granted: false, because: 'claim-lost' };
       if (row.generation !== generation || row.deleting !== deleting) {
+        return { granted: false, because: 'spec-changed' };
+      }
+      if (rotation && (await wishedAt(tx, rotation.id)) !== rotation.wishedAt) {
         return { granted: false, because: 'spec-changed' };
       }
       const known = await openIntentsOf(tx, claim.tenantId);
@@ -129,6 +137,14 @@ export const createReconciles = (db: Database): Reconciles => ({
       if ((await intentsOfLastHour(tx)) >= perHour) return { granted: false, because: 'cap' };
       await addIntent(tx, claim.tenantId, intent);
       return { granted: true };
+    }),
+
+  admitRotation: (claim, rotationId, limit) =>
+    db.transaction(async (tx) => {
+      if (!(await lockClaimed(tx, claim))) return null;
+      // Counted by one at a time, or two tenants would both be the last that the limit allows.
+      await tx.execute(sql`select pg_advisory_xact_lock(${LOCKS.space}, ${LOCKS.rotations})`);
+      return await admit(tx, rotationId, limit);
     }),
 
   async record(claim, result) {
@@ -152,6 +168,7 @@ export const createReconciles = (db: Database): Reconciles => ({
         await changeHandoffs(tx, tenantId, result.handoffs);
         await settleIntents(tx, tenantId, result.intents);
         await addOwned(tx, tenantId, result.owned);
+        if (result.rotation) await keepRotation(tx, result.rotation.now, result.rotation.heeded);
         return await recordCore(client, claim, result);
       });
     } finally {
@@ -162,8 +179,12 @@ export const createReconciles = (db: Database): Reconciles => ({
 
 /** Nothing happened but the look: one statement is one transaction. */
 function isQuiet(result: Result): boolean {
-  const { events, credentials, handoffs, intents, owned, forget } = result;
-  return !forget && [events, credentials, handoffs, intents, owned].every(({ length }) => length === 0);
+  const { events, credentials, handoffs, intents, owned, rotation, forget } = result;
+  return (
+    !forget &&
+    !rotation &&
+    [events, credentials, handoffs, intents, owned].every(({ length }) => length === 0)
+  );
 }
 
 /** False: the claim is no longer this one, and nothing was written. */

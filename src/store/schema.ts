@@ -4,6 +4,7 @@ export { events } from './events.ts';
 export { handoffs } from './handoffs.ts';
 export { intents } from './intents.ts';
 export { ownedObjects } from './owned.ts';
+export { rotations } from './rotations.ts';
 export { runs } from './runs.ts';
 export { statuses } from './statuses.ts';
 export { tenants } from './tenants.ts';

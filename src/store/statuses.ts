@@ -3,7 +3,7 @@ import { check, integer, pgTable } from 'drizzle-orm/pg-core';
 import type { Condition, IntegrationMemory, Truth } from '../domain/condition.ts';
 import type { Drift } from '../domain/drift.ts';
 import type { Facts } from '../domain/observation.ts';
-import type { Plan } from '../domain/plan.ts';
+import type { Plan } from '../domain/action.ts';
 import type { StoredStatus } from '../reconciler/ports.ts';
 import { instant, iso, jsonb, text } from './columns.ts';
 import { tenants } from './tenants.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it, test, vi } from 'vitest';
 import { hashToken, oneToken, type Authenticate } from '../../src/api/index.ts';
-import { addressOf, startApi, TOKEN } from './harness.ts';
+import { addressOf, BODIES, HANDOFF_ID, REVEALER, startApi, TOKEN } from './harness.ts';
 
 /** Why a caller is nobody. */
 const STRANGERS: [string, Record<string, string>, string][] = [
@@ -82,9 +82,43 @@ describe('the door', () => {
   });
 });
 
+describe('reading a key', () => {
+  const url = '/handoffs/' + HANDOFF_ID + '/reveal';
+  const payload = { by: 'Ada', reason: 'the window is closed' };
+
+  it('is a permission of its own, which the administrator has not', async () => {
+    const { call, commands } = startApi();
+    const answer = await call('POST', url, { payload });
+    expect([answer.statusCode, answer.json()]).toMatchObject([
+      403,
+      { type: 'urn:parasol:problem:forbidden', detail: 'It lacks the permission secrets:reveal.' },
+    ]);
+    expect(commands.reveal).not.toHaveBeenCalled();
+  });
+
+  it('shows the pair to who has it, and keeps it out of the log', async () => {
+    const { call, lines } = startApi({ authenticate: async () => REVEALER });
+    const answer = await call('POST', url, { payload });
+    expect(answer.json()).toMatchObject({ publicKey: 'shown-public', privateKey: 'shown-private' });
+    expect(answer.headers['cache-control']).toBe('no-store');
+    expect(lines.join('')).not.toContain('shown-');
+  });
+
+  it('opens nothing else that changes anything', async () => {
+    const { call, allRoutes } = startApi({ authenticate: async () => REVEALER });
+    const open = ['/claim', '/release', '/submit', '/reveal'];
+    for (const { method, url } of await allRoutes()) {
+      if (!['POST', 'PUT', 'DELETE'].includes(method) || open.some((end) => url.endsWith(end))) continue;
+      const body = BODIES[`${method} ${url}`];
+      const answer = await call(method, addressOf(url), body ? { payload: body } : {});
+      expect([method, url, answer.statusCode]).toEqual([method, url, 403]);
+    }
+  });
+});
+
 describe('tokens', () => {
   it('are looked up by their SHA-256, and never by themselves', async () => {
-    const authenticate = vi.fn<Authenticate>(async () => ({ name: 'ci' }));
+    const authenticate = vi.fn<Authenticate>(async () => ({ name: 'ci', mayReveal: false }));
     const { app } = startApi({ authenticate });
     await app.inject({ url: '/tenants', headers: { authorization: 'Bearer some-token' } });
     const sha256 = createHash('sha256').update('some-token').digest('hex');
@@ -97,7 +131,7 @@ describe('tokens', () => {
     const { app } = startApi({
       authenticate: async (hash) => {
         const token = stored.get(hash);
-        return token && token.expiresAt > now ? { name: 'ci' } : null;
+        return token && token.expiresAt > now ? { name: 'ci', mayReveal: false } : null;
       },
     });
     const call = () => app.inject({ url: '/tenants', headers: { authorization: 'Bearer short-lived' } });
@@ -115,8 +149,8 @@ describe('tokens', () => {
   });
 
   it('of which only one is known are compared whole', async () => {
-    const one = oneToken(hashToken('it'), { name: 'admin' });
-    expect(await one(hashToken('it'))).toEqual({ name: 'admin' });
+    const one = oneToken(hashToken('it'), { name: 'admin', mayReveal: false });
+    expect(await one(hashToken('it'))).toEqual({ name: 'admin', mayReveal: false });
     const hash = hashToken('it');
     for (const other of [hashToken('another'), hash.slice(0, -2), `${hash}00`, '', 'not hex']) {
       expect(await one(other)).toBeNull();

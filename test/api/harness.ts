@@ -5,6 +5,7 @@ import { Counter, Registry } from 'prom-client';
 import { afterEach, vi } from 'vitest';
 import { buildApi, hashToken, oneToken, type ApiDeps, type ReadyPart } from '../../src/api/index.ts';
 import type { Handoff } from '../../src/domain/handoff.ts';
+import { Secret } from '../../src/domain/secret.ts';
 import { tenantInputSchema, tenantSpecSchema, type TenantInput } from '../../src/domain/tenant.ts';
 import type {
   Answer,
@@ -12,6 +13,7 @@ import type {
   CustomerView,
   EventView,
   PlanView,
+  RotationRecordView,
   RunView,
   StatusView,
   TenantSummary,
@@ -68,6 +70,33 @@ export const view = (input = tenantInputSchema.parse(tenant()), generation = 3):
 });
 
 export const HANDOFF_ID = '01996f7e-0000-7000-8000-000000000001';
+/** Who may read keys, and is no administrator. */
+export const REVEALER = { name: 'reveal', mayReveal: true };
+
+export const ROTATION_ID = '01996f7e-0000-7000-8000-000000000002';
+export const rotation: RotationRecordView = {
+  id: ROTATION_ID,
+  phase: 'AwaitingKey',
+  since: AT,
+  cause: 'request',
+  by: 'Ada',
+  reason: 'audit',
+  member: 'umbrella-b',
+  old: { fingerprint: '00112233aabbccdd', member: 'umbrella-a', deadSince: null },
+  new: null,
+  deadline: null,
+  next: 'A person makes a key on umbrella-b and gives it.',
+  rollingBack: false,
+  requestedAt: AT,
+  admittedAt: AT,
+  installable: null,
+  adopted: null,
+  history: [{ phase: 'Pending', at: AT, evidence: 'audit' }],
+  notices: [],
+  outcome: null,
+  endedAt: null,
+};
+
 export const handoff = (change: Partial<Handoff> = {}): Handoff => ({
   id: HANDOFF_ID,
   tenantId: 'acme',
@@ -90,6 +119,8 @@ export const handoff = (change: Partial<Handoff> = {}): Handoff => ({
   submittedBy: null,
   submittedAt: null,
   attested: false,
+  revealedAt: null,
+  revealedTo: null,
   closedAt: null,
   evidence: null,
   ...change,
@@ -267,6 +298,17 @@ export const fakeCommands = () =>
     submitHandoff: vi.fn<Commands['submitHandoff']>(async (_, { by }) =>
       yes({ handoff: handoff({ state: 'submitted', submittedBy: by, submittedAt: AT }), trigger: 7 }),
     ),
+    rotate: vi.fn<Commands['rotate']>(async () => yes({ rotation: ROTATION_ID, trigger: 9 })),
+    rollback: vi.fn<Commands['rollback']>(async () => yes({ rotation: ROTATION_ID, trigger: 10 })),
+    rotations: vi.fn<Commands['rotations']>(async () => yes([rotation])),
+    reveal: vi.fn<Commands['reveal']>(async (_, { by }) =>
+      yes({
+        handoff: handoff({ state: 'claimed', claimedBy: by, revealedAt: AT, revealedTo: by }),
+        fingerprint: 'ffeeddcc00112233',
+        member: 'umbrella-b',
+        pair: { publicHalf: 'shown-public', privateHalf: new Secret('shown-private') },
+      }),
+    ),
     replaceCredential: vi.fn<Commands['replaceCredential']>(async () =>
       yes({ fingerprint: 'ffeeddcc00112233', trigger: 8 }),
     ),
@@ -294,6 +336,9 @@ export const BODIES: Record<string, object> = {
   'PUT /tenants/:id/credentials/umbrella-key-admin': { key: 'p', secret: 's' },
   'POST /handoffs/:id/claim': { by: 'Ada' },
   'POST /handoffs/:id/release': { by: 'Ada' },
+  'POST /tenants/:id/rotations': { by: 'Ada', reason: 'audit' },
+  'POST /tenants/:id/rollback': { by: 'Ada', reason: 'audit' },
+  'POST /handoffs/:id/reveal': { by: 'Ada', reason: 'the window is closed' },
   'POST /handoffs/:id/submit': { by: 'Ada', publicKey: 'p', privateKey: 's' },
 };
 

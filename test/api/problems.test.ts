@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it, test } from 'vitest';
 import type { Refusal } from '../../src/reconciler/commands.ts';
-import { addressOf, BODIES, HANDOFF_ID, startApi, tenant } from './harness.ts';
+import { addressOf, BODIES, HANDOFF_ID, startApi, tenant, REVEALER } from './harness.ts';
 
 type Called = Awaited<ReturnType<ReturnType<typeof startApi>['call']>>;
 
@@ -154,12 +154,13 @@ describe('what is asked wrongly', () => {
 
   it('a route that takes a body gets none, or one that is no object', async () => {
     const { call } = startApi();
+    const { call: revealing } = startApi({ authenticate: async () => REVEALER });
     for (const route of Object.keys(BODIES)) {
       const [method = '', url = ''] = route.split(' ');
       const bodies = route.endsWith('/reconcile') ? ['[]', '7'] : [undefined, 'null', '[]', '7'];
       for (const payload of bodies) {
         const options = payload === undefined ? {} : { payload, headers: json };
-        const answer = await call(method, addressOf(url), options);
+        const answer = await (url.endsWith('/reveal') ? revealing : call)(method, addressOf(url), options);
         expect([route, payload, problemOf(answer)['status']]).toEqual([route, payload, 400]);
       }
     }
@@ -198,6 +199,9 @@ describe('what a command refuses', () => {
       'events',
       'runs',
       'replaceCredential',
+      'rotate',
+      'rollback',
+      'rotations',
     ] as const) {
       commands[name].mockResolvedValue(gone);
     }

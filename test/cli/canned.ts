@@ -57,6 +57,8 @@ export const handoff: Handoff = {
   submittedBy: null,
   submittedAt: null,
   attested: false,
+  revealedAt: null,
+  revealedTo: null,
   closedAt: null,
   evidence: null,
 };

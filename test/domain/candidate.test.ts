@@ -1,9 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { judgeCandidates } from '../../src/domain/candidate.ts';
+import { judgeCandidates, type CandidateGround } from '../../src/domain/candidate.ts';
 import type { HeldCredential } from '../../src/domain/credential.ts';
 import { remember, type Facts, type KeyProof } from '../../src/domain/observation.ts';
-import type { Seen } from '../../src/domain/plan.ts';
 import {
   ago,
   alive,
@@ -20,6 +19,7 @@ import {
   HOUR,
   memberWith,
   MINUTE,
+  noMemory,
   observationOf,
   PARASOL,
   rowsWith,
@@ -34,17 +34,20 @@ const given = (parts: Partial<KeyProof & { authenticates: true }> = {}) =>
   alive({ credentialId: 'key-2', fingerprint: 'fp-2', ...parts });
 const proved = (proof: KeyProof, when = at): Facts['candidates'] => ({ 'key-2': seen(proof, when, 'key-2') });
 
-const ground = (candidates: Facts['candidates'], parts: Partial<Seen> = {}): Seen => ({
+const ground = (candidates: Facts['candidates'], parts: Partial<CandidateGround> = {}): CandidateGround => ({
+  rotation: null,
+  mayRotate: true,
+  memory: noMemory(),
   spec: specWith(),
   facts: { ...factsWith(), candidates },
   observedAt: at,
   credentials: [...heldButIntegration(), candidateWith()],
   ...parts,
 });
-const becoming = (seen: Seen) =>
+const becoming = (seen: CandidateGround) =>
   judgeCandidates(seen).map(({ credential: { id }, becomes }) => `${id} ${becomes}`);
 /** What becomes of the one pair that is judged, and why. */
-const judged = (seen: Seen): string => {
+const judged = (seen: CandidateGround): string => {
   const decisions = judgeCandidates(seen);
   expect(decisions).toHaveLength(1);
   return `${decisions[0]!.becomes}: ${decisions[0]!.because}`;
@@ -55,7 +58,7 @@ describe('a pair that was given', () => {
   const withLevel = (name: string, right: 'edit' | 'inquire', to: 'None' | 'All') =>
     proved(given({ levels: rowsWith(name, right, to) }));
 
-  test.each<[string, Seen, RegExp]>([
+  test.each<[string, CandidateGround, RegExp]>([
     [
       'that is exactly as specified becomes the key in use',
       ground(proved(given())),
@@ -151,7 +154,7 @@ describe('a pair that was given', () => {
 describe('a pair that was refused', () => {
   const refused = { credentials: [...held(), candidateWith({ state: 'refused' as const })] };
 
-  test.each<[string, Seen, string]>([
+  test.each<[string, CandidateGround, string]>([
     ['stays so while it works, however well', ground(proved(given()), refused), 'refused'],
     ['stays so in bad weather', ground({ 'key-2': failing(timeout, at, 'key-2') }, refused), 'refused'],
     [
@@ -216,7 +219,13 @@ describe('of several pairs', () => {
 describe('whatever is known', () => {
   const seenOf = fc
     .record({ spec: specOf, facts: factsOf(), credentials: credentialsOf })
-    .map((parts): Seen => ({ ...parts, observedAt: at }));
+    .map((parts): CandidateGround => ({
+      ...parts,
+      observedAt: at,
+      rotation: null,
+      mayRotate: true,
+      memory: noMemory(),
+    }));
 
   it('weather neither promotes nor refuses a pair', () => {
     fc.assert(

@@ -387,13 +387,15 @@ describe('drift', () => {
     );
     facts.roleLevels = seen({ roleId: ROLE.id, rows: [], source: 'settings' });
     expect(diff(specWith(), facts, held())).not.toEqual([]);
-    expect(diff(specWith(), facts, held(), at)).toEqual([]);
+    expect(diff(specWith(), facts, held(), { observedAt: at })).toEqual([]);
   });
 
   it('of this observation is the same when all that is older is forgotten', () => {
     fc.assert(
       fc.property(specOf, factsOf(), credentialsOf, (spec, facts, credentials) => {
-        expect(diff(spec, facts, credentials, at)).toEqual(diff(spec, onlyFresh(facts), credentials, at));
+        expect(diff(spec, facts, credentials, { observedAt: at })).toEqual(
+          diff(spec, onlyFresh(facts), credentials, { observedAt: at }),
+        );
       }),
       { numRuns: 500 },
     );

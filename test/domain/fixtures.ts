@@ -14,7 +14,7 @@ import type {
   Remembered,
 } from '../../src/domain/observation.ts';
 import type { Failure } from '../../src/domain/outcome.ts';
-import type { PlanningGround } from '../../src/domain/plan.ts';
+import type { PlanningGround } from '../../src/domain/ground.ts';
 import { PROCEDURE_ALLOW_LIST, PROCEDURE_LEVELS, tenantSpecSchema } from '../../src/domain/tenant.ts';
 import type { Level, TenantSpec } from '../../src/domain/tenant.ts';
 
@@ -116,6 +116,7 @@ export const alive = (parts: Partial<KeyProof & { authenticates: true }> = {}): 
   member: 'umbrella-a',
   levels: exactRows(),
   allowList: [...PROCEDURE_ALLOW_LIST],
+  unreadable: [],
   ...parts,
 });
 
@@ -228,6 +229,7 @@ export const circumstances = (parts: Partial<Circumstances> = {}): Circumstances
   credentials: held(),
   now: NOW,
   capReached: false,
+  rotation: null,
   ...parts,
 });
 
@@ -242,6 +244,9 @@ export const groundWith = (parts: Partial<PlanningGround> = {}): PlanningGround 
   memory: noMemory(),
   integrated: { status: 'True', reason: 'Writing', message: 'umbrella-a wrote 3h ago.' },
   deleting: false,
+  rotation: null,
+  committed: true,
+  overdueDeletions: [],
   ...parts,
 });
 
@@ -451,4 +456,5 @@ export const circumstancesOf = (ages: fc.Arbitrary<number> = age): fc.Arbitrary<
     credentials: credentialsOf,
     now: fc.constant(NOW),
     capReached: fc.boolean(),
+    rotation: fc.constant(null),
   });

@@ -9,21 +9,17 @@ import {
   type FactValues,
   type Facts,
 } from '../../src/domain/observation.ts';
+import { describeAction, intentKey, type Action, type Step } from '../../src/domain/action.ts';
 import {
   canOnlyBeAttested,
-  describeAction,
-  hasLeft,
-  intentKey,
   isActiveAndSeen,
   isOwned,
-  plan,
   SHOWS_WITHIN_MS,
   whyNewKey,
-  type Action,
   type OwnedObject,
   type PlanningGround,
-  type Step,
-} from '../../src/domain/plan.ts';
+} from '../../src/domain/ground.ts';
+import { hasLeft, plan } from '../../src/domain/plan.ts';
 import { sameIdentifier } from '../../src/domain/tenant.ts';
 import {
   ADMIN_ROLE,
@@ -529,7 +525,7 @@ describe('the key into Umbrella', () => {
     ['a silent Umbrella', false, {}],
   ])('%s: only a person’s word can show it: %s', (_, expected, parts) => {
     const ground = groundWith({ integrated: SILENT, ...parts });
-    expect(canOnlyBeAttested(ground.spec, ground.memory)).toBe(expected);
+    expect(canOnlyBeAttested(ground.spec, ground.memory, null)).toBe(expected);
   });
 
   it('says by whose writes it is closed, or that nothing can show it', () => {

@@ -349,6 +349,7 @@ function siteAnswering(codebase: string, samples: Sample[] = []): Vendors {
         membersByIdentifier: silent,
         roles: silent,
         roleLevels: silent,
+        unreadable: silent,
         configurationTypes: silent,
         configurations: silent,
       }),

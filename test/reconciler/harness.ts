@@ -6,6 +6,8 @@ import type { Handoff, HandoffKind } from '../../src/domain/handoff.ts';
 import { Secret, type KeyPair } from '../../src/domain/secret.ts';
 import { originFor, tenantSpecSchema, type Purpose, type TenantSpec } from '../../src/domain/tenant.ts';
 import { createVendors } from '../../src/providers/index.ts';
+import type { Answer, Commands } from '../../src/reconciler/commands.ts';
+import { createCommands } from '../../src/reconciler/create-commands.ts';
 import { LOOP_DEFAULTS } from '../../src/reconciler/loop.ts';
 import type {
   NewCredential,
@@ -53,7 +55,9 @@ export function useStore(): void {
   });
 }
 
-export type SpecChange = Partial<Record<'connectwise' | 'umbrella' | 'integration' | 'rotation', object>> & {
+export type SpecChange = Partial<
+  Record<'connectwise' | 'umbrella' | 'integration' | 'rotation' | 'handoffs', object>
+> & {
   mode?: TenantSpec['mode'];
   paused?: boolean;
   every?: string;
@@ -265,6 +269,14 @@ export class Scene {
     if (!done.ok) throw new Error(done.refusal.because);
   }
 
+  /** Reconciles, and again at once for as long as a rotation goes on, as the loop does. */
+  async settle(): Promise<ReconcileEnd> {
+    for (;;) {
+      const ended = await this.reconcile();
+      if (ended.end !== 'recorded' || !this.result.rotation || this.result.next.inMs > 0) return ended;
+    }
+  }
+
   /** One reconcile, now, whatever the schedule says. */
   async reconcile(
     limits: { callsMs?: number } = {},
@@ -275,7 +287,12 @@ export class Scene {
     const [claimed] = await store.claims.take('test', 1, 30_000);
     if (!claimed) throw new Error('acme was not due');
     const repairsPerHour = this.#options.repairsPerHour ?? 60;
-    return reconcile(this.deps, claimed, { ...LOOP_DEFAULTS, repairsPerHour, ...limits }, signal);
+    return reconcile(
+      this.deps,
+      claimed,
+      { ...LOOP_DEFAULTS, repairsPerHour, rotationsInFlight: 20, ...limits },
+      signal,
+    );
   }
 
   /** Lets something happen once, right before an intent is committed, or before the last door asks. */
@@ -310,10 +327,29 @@ export class Scene {
     );
   }
 
-  /** The tenant's period passes, then one reconcile. */
+  /** The tenant's period passes, then it is reconciled until it rests. */
   async later(ms = 15 * 60_000): Promise<ReconcileEnd> {
     this.clock.advance(ms);
-    return this.reconcile();
+    return this.settle();
+  }
+
+  /** The use cases, at this time. */
+  async ask<T>(what: (commands: Commands) => Promise<Answer<T>>): Promise<Answer<T>> {
+    await this.#atThisTime();
+    const { clock, vault } = this;
+    return what(createCommands({ desk: store.desk, vault, clock, ids: { next: () => this.#nextId() } }));
+  }
+
+  /** A pair of the simulator's, as Parasol would name it. */
+  fingerprintOf({ publicKey, privateKey }: SimulatedPair): string {
+    return this.vault.fingerprint(pair(publicKey, privateKey));
+  }
+
+  /** Whether ConnectWise lets the pair in that is typed into Umbrella now. */
+  umbrellaWorks(): boolean {
+    const { console, keys, members } = this.world.viewCompany('acme');
+    const key = keys.find(({ publicKey }) => publicKey === console?.installedPublicKey);
+    return members.some(({ identifier, inactiveFlag }) => identifier === key?.member && !inactiveFlag);
   }
 
   async record(): Promise<TenantRecord> {

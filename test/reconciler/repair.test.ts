@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from 'vitest';
-import { SETTLE_MS } from '../../src/domain/plan.ts';
+import { SETTLE_MS } from '../../src/domain/ground.ts';
 import type { FaultEffect, Trouble } from '../../src/simulator/index.ts';
 import { scene, useStore, type Scene, type SceneOptions } from './harness.ts';
 

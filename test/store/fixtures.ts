@@ -108,6 +108,7 @@ export const resultOf = (change: Partial<Result> = {}): Result => ({
   credentials: [],
   intents: [],
   owned: [],
+  rotation: null,
   provedAt: {},
   next: { inMs: 3_600_000, failures: 0 },
   forget: false,

@@ -41,7 +41,7 @@ const opening = {
   deadline: '2026-02-01T00:00:00.000Z',
 };
 const intent = (key = 'role:Umbrella'): NewIntent => ({ id: newId(), key, action: 'create', request: {} });
-const BOUNDS = { generation: 1, deleting: false, perHour: 10 };
+const BOUNDS = { generation: 1, deleting: false, rotation: null, perHour: 10 };
 
 describe('recording a run', () => {
   it('writes all of it at once, or nothing', async () => {
@@ -146,7 +146,7 @@ describe('an intent', () => {
   it.each([
     ['another spec', { ...BOUNDS, generation: 2 }, 'spec-changed'],
     ['a tenant that is being deleted by now', { ...BOUNDS, deleting: true }, 'spec-changed'],
-    ['a cap of none', { ...BOUNDS, perHour: 0 }, 'cap'],
+    ['a cap of none', { ...BOUNDS, rotation: null, perHour: 0 }, 'cap'],
   ])('is refused for %s', async (_, bounds, because) => {
     await given(store, 'acme');
     const claim = await claimOf(store, 'acme');
@@ -170,7 +170,9 @@ describe('an intent', () => {
     await given(store, ...tenants);
     const taken = await store.claims.take('owner', 20, 30_000);
     const verdicts = await Promise.all(
-      taken.map(({ claim }) => store.reconciles.openIntent(claim, intent(), { ...BOUNDS, perHour: 5 })),
+      taken.map(({ claim }) =>
+        store.reconciles.openIntent(claim, intent(), { ...BOUNDS, rotation: null, perHour: 5 }),
+      ),
     );
     expect(verdicts.filter(({ granted }) => granted)).toHaveLength(5);
     expect(verdicts.filter((one) => !one.granted && one.because === 'cap')).toHaveLength(7);

@@ -4,7 +4,7 @@ import { tenantIdSchema } from '../../domain/tenant.ts';
 import type { Commands } from '../../reconciler/commands.ts';
 import { refuse } from '../problem.ts';
 import type { Api } from '../types.ts';
-import { answers, atHandoff, handoffView } from '../views.ts';
+import { answers, asked, atHandoff, handoffView, revealed } from '../views.ts';
 
 const tags = ['hand-offs'];
 const by = z.string().trim().min(1).max(100).describe('The person who does it.');
@@ -100,6 +100,37 @@ export function handoffRoutes(app: Api, commands: Commands): void {
       },
     );
   }
+
+  app.post(
+    '/handoffs/:id/reveal',
+    {
+      config: { permission: 'secrets:reveal' },
+      schema: {
+        tags,
+        operationId: 'revealHandoff',
+        summary:
+          'Show the pair that is to be put into Umbrella, once, to the person who claimed the hand-off',
+        description:
+          'A permission of its own, which the administrator does not have. From then on the key counts as ' +
+          'possibly installed.',
+        params: atHandoff,
+        body: z.strictObject(asked),
+        response: answers({ 200: revealed }),
+      },
+    },
+    async ({ params, body }, reply) => {
+      const answer = await commands.reveal(params.id, body);
+      if (!answer.ok) return refuse(reply, answer.refusal);
+      const { handoff, fingerprint, member, pair } = answer.value;
+      return reply.send({
+        handoff,
+        fingerprint,
+        member,
+        publicKey: pair.publicHalf,
+        privateKey: pair.privateHalf.reveal(),
+      });
+    },
+  );
 
   app.post(
     '/handoffs/:id/submit',

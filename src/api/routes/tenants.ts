@@ -7,6 +7,7 @@ import type { Api } from '../types.ts';
 import {
   answers,
   applyChange,
+  asked,
   atTenant,
   backwardPage,
   customerView,
@@ -14,6 +15,8 @@ import {
   forwardPage,
   ifMatch,
   planView,
+  rotating,
+  rotationRecord,
   runPage,
   statusView,
   tenantBody,
@@ -278,7 +281,76 @@ export function tenantRoutes(app: Api, commands: Commands): void {
     },
   );
 
+  rotationRoutes(app, commands);
   credentialRoutes(app, commands);
+}
+
+function rotationRoutes(app: Api, commands: Commands): void {
+  app.get(
+    '/tenants/:id/rotations',
+    {
+      config: { permission: 'tenants:read' },
+      schema: {
+        tags: ['rotations'],
+        operationId: 'listRotations',
+        summary: 'Rotations of the integration key, newest first, with all that was seen',
+        params: atTenant,
+        response: answers({ 200: z.object({ items: z.array(rotationRecord) }) }),
+      },
+    },
+    async ({ params }, reply) => {
+      const answer = await commands.rotations(params.id);
+      return answer.ok ? reply.send({ items: answer.value }) : refuse(reply, answer.refusal);
+    },
+  );
+
+  app.post(
+    '/tenants/:id/rotations',
+    {
+      config: { permission: 'rotations:write' },
+      schema: {
+        tags: ['rotations'],
+        operationId: 'rotate',
+        summary: 'Rotate the integration key, with overlap',
+        description: 'Mode `repair` only. Of a compromised key window and overlap are ignored.',
+        params: atTenant,
+        body: z.strictObject({
+          credential: z.literal('integration').default('integration'),
+          ...asked,
+          compromised: z.boolean().default(false),
+          cutNow: z
+            .boolean()
+            .default(false)
+            .describe('The old key is cut before there is a new one: an outage. Goes with `compromised`.'),
+        }),
+        response: answers({ 202: rotating }),
+      },
+    },
+    async ({ params, body }, reply) => {
+      const { by, reason, compromised, cutNow } = body;
+      const answer = await commands.rotate(params.id, { by, reason, compromised, cutNow });
+      return answer.ok ? reply.code(202).send(answer.value) : refuse(reply, answer.refusal);
+    },
+  );
+
+  app.post(
+    '/tenants/:id/rollback',
+    {
+      config: { permission: 'rotations:write' },
+      schema: {
+        tags: ['rotations'],
+        operationId: 'rollback',
+        summary: 'Take the rotation under way back, at any phase',
+        params: atTenant,
+        body: z.strictObject(asked),
+        response: answers({ 202: rotating }),
+      },
+    },
+    async ({ params, body }, reply) => {
+      const answer = await commands.rollback(params.id, body);
+      return answer.ok ? reply.code(202).send(answer.value) : refuse(reply, answer.refusal);
+    },
+  );
 }
 
 // Pasted keys bring a line break along; no key has white space around it.

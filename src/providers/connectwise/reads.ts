@@ -6,6 +6,7 @@ import { anyOf, contains, equals, split } from './conditions.ts';
 import {
   configurationSchema,
   customizeItemSchema,
+  idSchema,
   memberSchema,
   mySecuritySchema,
   namedSchema,
@@ -20,6 +21,15 @@ const ROLE_FIELDS = 'id,name,inactiveFlag';
 const CONFIGURATION_FIELDS =
   'id,name,type/id,type/name,company/id,company/identifier,company/name,_info/lastUpdated,_info/updatedBy';
 const NEWEST_FIRST = '_info/lastUpdated desc';
+/** What Umbrella reads with its key (domain.md §1), by what the role and the allow list grant it. */
+const UMBRELLA_READS = [
+  { path: '/company/companies', what: 'companies' },
+  { path: '/company/configurations', what: 'configurations' },
+  { path: '/company/configurations/types', what: 'configuration types' },
+  { path: '/service/boards', what: 'service boards' },
+  { path: '/service/priorities', what: 'priorities' },
+  { path: '/service/tickets', what: 'tickets' },
+] as const;
 /** Pages of 1,000 that are read in order to sort them here, where the server does not sort. */
 const MAX_UNSORTED_PAGES = 20;
 
@@ -71,6 +81,17 @@ export function connectWiseReads(api: ConnectWiseApi, ordering: OrderMemory): Co
 
     roleLevels(roleId) {
       return api.rows(`/system/securityRoles/${roleId}/settings`, settingSchema);
+    },
+
+    async unreadable() {
+      const refused: string[] = [];
+      for (const { path, what } of UMBRELLA_READS) {
+        const rows = await api.list(path, idSchema, { fields: 'id' }, { limit: 1 });
+        if (rows.ok) continue;
+        if (rows.failure.kind !== 'Forbidden') return rows;
+        refused.push(what);
+      }
+      return ok(refused);
     },
 
     async configurationTypes(nameContains) {

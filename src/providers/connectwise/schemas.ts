@@ -124,6 +124,9 @@ export const namedSchema = z
     isDefault: row.defaultFlag === true,
   }));
 
+/** A row of which nothing but its being there is asked. */
+export const idSchema = z.object({ id: z.number().int() });
+
 const company = z.object({ id: z.number().int(), identifier: text, name: text }).nullish();
 
 export const configurationSchema = z

@@ -1,0 +1,69 @@
+import type { Verdict } from './condition.ts';
+import { formatSpan, toMs } from './duration.ts';
+import { isOver, type Rotation } from './rotation.ts';
+import { ageOf, no, pairInUse, yes, type Look } from './verdict.ts';
+
+/** What is to be said of the rotation of the integration key. One under way makes no tenant unready (design.md §5). */
+export function rotationHealthy(look: Look): Verdict {
+  const { rotation, memory, credentials } = look;
+  const alive = credentials.find(
+    ({ purpose, state, lastProvedAt }) =>
+      purpose === 'integration' && state === 'refused' && lastProvedAt !== null,
+  );
+  if (alive) {
+    return no(
+      'RetiredKeyAlive',
+      `The key ${alive.fingerprint} of ${alive.member} was taken out of use, and works: delete it in ConnectWise.`,
+    );
+  }
+  if (rotation && !isOver(rotation)) return underWay(look, rotation);
+  const ended = rotation ?? memory.lastRotation;
+  if (ended?.phase === 'Failed') return no('RotationFailed', `The last rotation failed. ${ended.outcome}`);
+  const late = overAge(look);
+  if (late) return no('Overdue', late);
+  return ended
+    ? yes(
+        ended.phase,
+        `The last rotation ended ${formatSpan(ageOf(look, ended.endedAt!))} ago. ${ended.outcome}`,
+      )
+    : yes('NoRotation', 'No rotation is under way.');
+}
+
+/** Nothing rotates it where nothing may be written. */
+function overAge(look: Look): string | null {
+  const { spec } = look;
+  const key = pairInUse(look, 'integration');
+  if (!key || ageOf(look, key.createdAt) <= toMs(spec.rotation.maxAge)) return null;
+  return `The key ${key.fingerprint} is older than rotation.maxAge (${spec.rotation.maxAge}), and no rotation is under way.`;
+}
+
+/** How long a phase that waits for a person or for Umbrella may last; beyond it the rotation is stuck. */
+function underWay(look: Look, rotation: Rotation): Verdict {
+  const { spec } = look;
+  const { phase, since, notices, old, fresh, target } = rotation;
+  const of = `${phase} since ${formatSpan(ageOf(look, since))}`;
+  const told = (kind: string) => notices.findLast((notice) => notice.kind === kind)?.message;
+  if (phase === 'AwaitingAdoption' && told('AdoptionOverdue')) {
+    return no('AdoptionOverdue', told('AdoptionOverdue')!);
+  }
+  if (phase === 'RetiringOld' && told('OldKeyAlive')) return no('OldKeyAlive', told('OldKeyAlive')!);
+  const held = spec.paused
+    ? 'the tenant is paused'
+    : spec.mode !== 'repair'
+      ? `mode ${spec.mode} writes nothing`
+      : null;
+  if (held) {
+    return no('Held', `${of}: ${held}. Nothing more is done, and the old key is not touched.`);
+  }
+  const patience = toMs(spec.handoffs.deadline);
+  const waitsForPerson = phase === 'AwaitingKey' || phase === 'AwaitingInstall' || phase === 'RetiringOld';
+  if (waitsForPerson && ageOf(look, since) > patience) {
+    return no(
+      'HandoffOverdue',
+      `${of}: a person was asked, and has not done it within ${spec.handoffs.deadline}.`,
+    );
+  }
+  const lingers = phase === 'Overlap' ? told('OldKeyStillUsed') : undefined;
+  const keys = `${old?.fingerprint ?? 'no key'} → ${fresh?.fingerprint ?? `a new key of ${target ?? 'a member'}`}`;
+  return yes(lingers ? 'OldKeyStillUsed' : 'UnderWay', `${of}: ${keys}.${lingers ? ` ${lingers}` : ''}`);
+}

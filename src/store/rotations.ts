@@ -1,0 +1,139 @@
+import { and, desc, eq, isNull, sql } from 'drizzle-orm';
+import { check, index, pgTable, uniqueIndex } from 'drizzle-orm/pg-core';
+import {
+  ROTATION_CAUSES,
+  ROTATION_PHASES,
+  type Rotation,
+  type RotationCause,
+  type RotationPhase,
+  type Wish,
+} from '../domain/rotation.ts';
+import { instant, isoOrNull, jsonb, text } from './columns.ts';
+import type { Executor } from './database.ts';
+import { tenants } from './tenants.ts';
+
+/** A rotation as a run leaves it; what the fleet and people decide has columns of its own, which no run writes. */
+export type RotationRecord = Omit<Rotation, 'admittedAt' | 'wish'>;
+
+const oneOf = (values: readonly string[]) => sql.raw(values.map((value) => `'${value}'`).join(', '));
+
+/** Rotations of integration keys, those that ended included: they are an auditor's evidence. */
+export const rotations = pgTable(
+  'rotations',
+  {
+    id: text('id').primaryKey(),
+    tenantId: text('tenant_id')
+      .notNull()
+      .references(() => tenants.id, { onDelete: 'cascade' }),
+    phase: text('phase').$type<RotationPhase>().notNull(),
+    cause: text('cause').$type<RotationCause>().notNull(),
+    record: jsonb<RotationRecord>('record').notNull(),
+    requestedAt: instant('requested_at').notNull(),
+    askedAt: instant('asked_at'),
+    admittedAt: instant('admitted_at'),
+    endedAt: instant('ended_at'),
+    wish: jsonb<Wish>('wish'),
+  },
+  (table) => [
+    check('rotations_phase', sql`${table.phase} in (${oneOf(ROTATION_PHASES)})`),
+    check('rotations_cause', sql`${table.cause} in (${oneOf(ROTATION_CAUSES)})`),
+    uniqueIndex('rotations_one_live')
+      .on(table.tenantId)
+      .where(sql`ended_at is null`),
+    index('rotations_waiting')
+      .on(table.requestedAt)
+      .where(sql`ended_at is null`),
+    index('rotations_of_tenant').on(table.tenantId, table.id),
+  ],
+);
+
+export const toRotation = ({ record, admittedAt, wish }: typeof rotations.$inferSelect): Rotation => ({
+  ...record,
+  admittedAt: isoOrNull(admittedAt),
+  wish,
+});
+
+/** Keeps a rotation as it is now; a wish that this run heeded is no longer one, a later one stays. */
+export async function keepRotation(tx: Executor, rotation: Rotation, heeded: Wish | null): Promise<void> {
+  const { admittedAt, wish: _, ...record } = rotation;
+  const kept = {
+    phase: rotation.phase,
+    cause: rotation.cause,
+    record,
+    endedAt: rotation.endedAt === null ? null : new Date(rotation.endedAt),
+  };
+  await tx
+    .insert(rotations)
+    .values({
+      id: rotation.id,
+      tenantId: rotation.tenantId,
+      requestedAt: new Date(rotation.requestedAt),
+      admittedAt: admittedAt === null ? null : new Date(admittedAt),
+      ...kept,
+    })
+    .onConflictDoUpdate({
+      target: rotations.id,
+      set: {
+        ...kept,
+        wish: sql`case when ${rotations.wish} ->> 'at' is not distinct from ${heeded?.at ?? null}::text then null else ${rotations.wish} end`,
+      },
+    });
+}
+
+/** Those that wait ask again with each run; one that has not asked for so long is passed over. */
+const ASKED_WITHIN = sql`interval '10 minutes'`;
+
+/**
+ * Lets a rotation begin if fewer than `limit` are in flight, and as many of the older ones that wait have room too.
+ * The caller holds the fleet's lock. Null: it waits.
+ */
+export async function admit(tx: Executor, rotationId: string, limit: number | null): Promise<string | null> {
+  const [row] = await tx
+    .update(rotations)
+    .set({ askedAt: sql`now()` })
+    .where(sql`${rotations.id} = ${rotationId} and ${rotations.endedAt} is null`)
+    .returning({ admittedAt: rotations.admittedAt, requestedAt: rotations.requestedAt });
+  if (!row) return null;
+  if (row.admittedAt) return row.admittedAt.toISOString();
+  if (limit !== null) {
+    const [counted] = await tx
+      .select({
+        inFlight: sql<number>`count(*) filter (where admitted_at is not null and cause in ('age', 'given', 'request'))::int`,
+        older: sql<number>`count(*) filter (where admitted_at is null and asked_at > now() - ${ASKED_WITHIN} and cause in ('age', 'given', 'request') and (requested_at, id) < (${row.requestedAt}, ${rotationId}))::int`,
+      })
+      .from(rotations)
+      .where(sql`ended_at is null`);
+    if (!counted || counted.inFlight + counted.older >= limit) return null;
+  }
+  const [admitted] = await tx
+    .update(rotations)
+    .set({ admittedAt: sql`now()` })
+    .where(sql`${rotations.id} = ${rotationId}`)
+    .returning({ admittedAt: rotations.admittedAt });
+  return isoOrNull(admitted?.admittedAt ?? null);
+}
+
+/** When a person last asked something of a rotation that has not ended; null: nothing is asked. */
+export async function wishedAt(tx: Executor, rotationId: string): Promise<string | null> {
+  const [row] = await tx.select({ wish: rotations.wish }).from(rotations).where(eq(rotations.id, rotationId));
+  return row?.wish?.at ?? null;
+}
+
+/** The rotation of a tenant that has not ended; null: none. */
+export async function liveRotation(tx: Executor, tenantId: string): Promise<Rotation | null> {
+  const [row] = await tx
+    .select()
+    .from(rotations)
+    .where(and(eq(rotations.tenantId, tenantId), isNull(rotations.endedAt)));
+  return row ? toRotation(row) : null;
+}
+
+/** Every rotation of a tenant, newest first. */
+export async function rotationsOf(tx: Executor, tenantId: string): Promise<Rotation[]> {
+  const rows = await tx
+    .select()
+    .from(rotations)
+    .where(eq(rotations.tenantId, tenantId))
+    .orderBy(desc(rotations.requestedAt), desc(rotations.id));
+  return rows.map(toRotation);
+}

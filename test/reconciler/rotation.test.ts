@@ -1,0 +1,459 @@
+import { describe, expect, it, test } from 'vitest';
+import type { KeyPair as SimulatedPair, ScenarioOptions } from '../../src/simulator/index.ts';
+import type { Answer } from '../../src/reconciler/commands.ts';
+import { scene, useStore, type Scene, type SceneOptions, type SpecChange } from './harness.ts';
+
+/** The integration key is replaced with overlap: what Umbrella holds works at every moment (design.md §6). */
+
+useStore();
+
+const HOUR = 60 * 60_000;
+const DAY = 24 * HOUR;
+
+/** Members that Parasol may switch on and off, as it made them or was told that nobody else uses them. */
+const DEDICATED: SpecChange = { connectwise: { members: { adopt: true, dedicated: true } } };
+
+async function healthy(change: SpecChange = {}, options: ScenarioOptions & SceneOptions = {}) {
+  const acme = await (await scene('healthy', { ...options, spec: { ...DEDICATED, ...change } })).apply();
+  await acme.settle();
+  return acme;
+}
+
+const value = <T>(answer: Answer<T>): T => {
+  if (!answer.ok) throw new Error(JSON.stringify(answer.refusal));
+  return answer.value;
+};
+
+const rotate = async (acme: Scene, how: { compromised?: boolean; cutNow?: boolean } = {}) => {
+  const request = { by: 'ann', reason: 'a drill', compromised: false, cutNow: false, ...how };
+  return value(await acme.ask((commands) => commands.rotate('acme', request)));
+};
+const rollback = async (acme: Scene) =>
+  value(await acme.ask((commands) => commands.rollback('acme', { by: 'ann', reason: 'it went wrong' })));
+
+const phase = async (acme: Scene): Promise<string | undefined> => (await acme.record()).rotation?.phase;
+/** The phases of the last rotation, and how it ended. */
+const history = async (acme: Scene): Promise<string[]> => {
+  const [last] = value(await acme.ask((commands) => commands.rotations('acme')));
+  return last!.history.map((entry) => entry.phase);
+};
+const outcome = async (acme: Scene) => value(await acme.ask((commands) => commands.rotations('acme')))[0]!;
+
+/** A person makes the key that is asked for, and gives it. */
+async function giveKey(acme: Scene): Promise<SimulatedPair> {
+  const handoff = await acme.handoff('issue-integration-key');
+  const made = acme.world.makeKey('acme', handoff.subject, 'Umbrella, by Parasol');
+  await acme.submit(made, { handoffId: handoff.id, member: handoff.subject });
+  return made;
+}
+
+/** A person puts the key into Umbrella, and Umbrella's daily sync runs with it. */
+async function install(acme: Scene, made: SimulatedPair): Promise<void> {
+  const { id } = await acme.handoff('install-integration-key');
+  value(await acme.ask((commands) => commands.claimHandoff(id, 'ann')));
+  await acme.settle();
+  acme.world.installKey('acme', made);
+  await acme.tick(id);
+  acme.clock.advance(DAY);
+  sync(acme);
+}
+
+/** Umbrella's daily work, with something to write. */
+function sync(acme: Scene): void {
+  acme.world.changeFigures('acme');
+  acme.world.runSync('acme');
+}
+
+const member = (acme: Scene, identifier: string) =>
+  acme.world.viewCompany('acme').members.find((one) => one.identifier === identifier);
+
+/** Until the given phase; each look a quarter of an hour after the last. */
+async function until(acme: Scene, wanted: string): Promise<void> {
+  for (let looks = 0; looks < 12; looks += 1) {
+    if ((await phase(acme)) === wanted) return;
+    expect(acme.umbrellaWorks()).toBe(true);
+    await acme.later();
+  }
+  throw new Error(`${await phase(acme)}, not ${wanted}: ${JSON.stringify((await acme.record()).rotation)}`);
+}
+
+/** From a healthy tenant to Umbrella's using the new key. */
+async function adopted(acme: Scene): Promise<{ old: string; made: SimulatedPair }> {
+  const old = acme.world.viewCompany('acme').console!.installedPublicKey!;
+  await rotate(acme);
+  await until(acme, 'AwaitingKey');
+  const made = await giveKey(acme);
+  await until(acme, 'AwaitingInstall');
+  await install(acme, made);
+  await until(acme, 'Overlap');
+  return { old, made };
+}
+
+describe('a rotation', () => {
+  it('replaces a working key with overlap: the old one goes last, is seen dead, and its member goes off', async () => {
+    const acme = await healthy();
+    const before = acme.writes().length;
+    const { old, made } = await adopted(acme);
+    expect(await acme.fingerprints('active')).toEqual([acme.fingerprintOf(made)]);
+    expect(await acme.told()).toMatchObject({ ready: 'True', drift: [] });
+
+    // The overlap is 48 hours and two cycles of Umbrella's.
+    await acme.later(47 * HOUR);
+    expect(await phase(acme)).toBe('Overlap');
+    sync(acme);
+    await acme.later(2 * DAY);
+    expect(await phase(acme)).toBe('RetiringOld');
+    const deletion = await acme.handoff('delete-key');
+    expect(deletion.content.title).toContain(deletion.subject);
+    expect(acme.umbrellaWorks()).toBe(true);
+
+    acme.world.deleteKey('acme', old);
+    await acme.later();
+    expect(acme.umbrellaWorks()).toBe(true);
+    expect(await history(acme)).toEqual([
+      'Pending',
+      'PreparingMember',
+      'AwaitingKey',
+      'Verifying',
+      'AwaitingInstall',
+      'AwaitingAdoption',
+      'Overlap',
+      'RetiringOld',
+      'Completed',
+    ]);
+    expect(member(acme, 'umbrella-a')?.inactiveFlag).toBe(true);
+    expect(await acme.fingerprints('dead')).toHaveLength(1);
+    expect(await acme.liveHandoffs()).toEqual([]);
+    expect(acme.writes().slice(before)).toEqual(['POST /system/apiMembers', 'PATCH /system/apiMembers/{id}']);
+    sync(acme);
+    await acme.later();
+    expect(await acme.told()).toMatchObject({ ready: 'True', drift: [], plan: [] });
+    expect(await acme.verdict('RotationHealthy')).toBe('True Completed');
+  });
+
+  it('uses the slot again: its member is switched on once its old key was seen dead', async () => {
+    const acme = await healthy();
+    const { old } = await adopted(acme);
+    await acme.later(5 * DAY);
+    acme.world.deleteKey('acme', old);
+    await acme.later();
+    await acme.later();
+    expect(await phase(acme)).toBeUndefined();
+
+    sync(acme);
+    await rotate(acme);
+    await until(acme, 'AwaitingKey');
+    expect((await acme.handoff('issue-integration-key')).subject).toBe('umbrella-a');
+    expect(member(acme, 'umbrella-a')?.inactiveFlag).toBe(false);
+  });
+
+  it('of which the old key is never deleted ends unproved, and its member is never used again', async () => {
+    const acme = await healthy();
+    await adopted(acme);
+    sync(acme);
+    await acme.later(5 * DAY);
+    expect(await phase(acme)).toBe('RetiringOld');
+    await acme.later(4 * DAY);
+    await acme.later();
+    expect(await outcome(acme)).toMatchObject({ phase: 'RetirementUnproved' });
+    expect(member(acme, 'umbrella-a')?.inactiveFlag).toBe(true);
+    expect(await acme.verdict('RotationHealthy')).toBe('True RetirementUnproved');
+
+    sync(acme);
+    await acme.later();
+    await rotate(acme);
+    await until(acme, 'AwaitingKey');
+    expect((await acme.handoff('issue-integration-key')).subject).toBe('umbrella-a2');
+    expect(member(acme, 'umbrella-a')?.inactiveFlag).toBe(true);
+  });
+
+  it('does not go on while the old key is still used, and says what it wrote', async () => {
+    const acme = await healthy();
+    const old = acme.secrets.integrationKey;
+    await adopted(acme);
+    await acme.later(DAY);
+    // Somebody types the old pair in again.
+    acme.world.installKey('acme', old);
+    sync(acme);
+    await acme.later();
+    expect(await acme.verdict('RotationHealthy')).toBe('True OldKeyStillUsed');
+    const { message } = await acme.condition('RotationHealthy');
+    expect(message).toMatch(/umbrella-a wrote .+ at /);
+    await acme.later(DAY + 12 * HOUR);
+    expect(await phase(acme)).toBe('Overlap');
+    expect(member(acme, 'umbrella-a')?.inactiveFlag).toBe(false);
+    expect(acme.umbrellaWorks()).toBe(true);
+  });
+
+  it('whose adoption is late cuts nothing, says so, and can be rolled back', async () => {
+    const acme = await healthy();
+    await rotate(acme);
+    await until(acme, 'AwaitingKey');
+    await giveKey(acme);
+    await until(acme, 'AwaitingInstall');
+    const { id } = await acme.handoff('install-integration-key');
+    await acme.tick(id);
+    await acme.settle();
+    for (let days = 0; days < 4; days += 1) {
+      sync(acme);
+      await acme.later(DAY);
+    }
+    expect(await phase(acme)).toBe('AwaitingAdoption');
+    expect(await acme.verdict('RotationHealthy')).toBe('False AdoptionOverdue');
+    expect(acme.umbrellaWorks()).toBe(true);
+    expect(await acme.verdict('IntegrationKeyValid')).toBe('True Valid');
+
+    await rollback(acme);
+    await acme.settle();
+    const back = await acme.handoff('install-integration-key');
+    expect(back.subject).toBe((await acme.fingerprints('active'))[0]);
+    await acme.tick(back.id);
+    await acme.settle();
+    acme.clock.advance(DAY);
+    sync(acme);
+    await acme.later();
+    expect(await phase(acme)).toBe('Overlap');
+    expect(member(acme, 'umbrella-b')?.inactiveFlag).toBe(false);
+  });
+
+  it('of the member in use is refused while another is under way', async () => {
+    const acme = await healthy();
+    await rotate(acme);
+    const again = await acme.ask((commands) =>
+      commands.rotate('acme', { by: 'bob', reason: 'again', compromised: false, cutNow: false }),
+    );
+    expect(again).toMatchObject({ ok: false, refusal: { kind: 'conflict' } });
+  });
+
+  test.each<[string, SpecChange, RegExp]>([
+    ['mode observe', { mode: 'observe' }, /mode observe writes nothing/],
+    ['a pause', { paused: true }, /the tenant is paused/],
+  ])('is refused in %s, with the reason', async (_, change, words) => {
+    const acme = await healthy(change);
+    const asked = await acme.ask((commands) =>
+      commands.rotate('acme', { by: 'ann', reason: 'x', compromised: false, cutNow: false }),
+    );
+    expect(asked).toMatchObject({ ok: false, refusal: { message: expect.stringMatching(words) } });
+    expect(await phase(acme)).toBeUndefined();
+  });
+
+  it('stops before its next effect when the mode changes, and says so', async () => {
+    const acme = await healthy();
+    await adopted(acme);
+    await acme.change({ mode: 'observe' });
+    const before = acme.writes().length;
+    await acme.later(5 * DAY);
+    await acme.later(5 * DAY);
+    expect(acme.writes()).toHaveLength(before);
+    expect(await acme.verdict('RotationHealthy')).toBe('False Held');
+    expect(member(acme, 'umbrella-a')?.inactiveFlag).toBe(false);
+  });
+
+  it('begins by age, spread over the fleet, and never before its time', async () => {
+    const acme = await healthy({ rotation: { maxAge: '100d' } });
+    await acme.later(69 * DAY);
+    expect(await phase(acme)).toBeUndefined();
+    await acme.later(22 * DAY);
+    expect((await acme.record()).rotation).toMatchObject({ cause: 'age' });
+  });
+
+  it('puts nothing into Umbrella before its window opens', async () => {
+    // The clock stands on a Friday.
+    const acme = await healthy({ rotation: { window: 'Mon 02:00-06:00 Europe/Madrid' } });
+    await rotate(acme);
+    await until(acme, 'AwaitingKey');
+    await giveKey(acme);
+    await acme.later();
+    expect(await phase(acme)).toBe('Verifying');
+    const day = acme.clock.now().getUTCDay();
+    const monday = new Date(acme.clock.now());
+    monday.setUTCDate(monday.getUTCDate() + ((8 - day) % 7 || 7));
+    monday.setUTCHours(3, 0, 0, 0);
+    await acme.later(monday.getTime() - acme.clock.now().getTime());
+    expect(await phase(acme)).toBe('AwaitingInstall');
+  });
+});
+
+describe('a rotation that is rolled back', () => {
+  it('before the key could be in Umbrella ends at once: one write, and all is as it was', async () => {
+    const acme = await healthy();
+    await rotate(acme);
+    await until(acme, 'AwaitingKey');
+    await giveKey(acme);
+    await until(acme, 'AwaitingInstall');
+    const before = acme.writes().length;
+    await rollback(acme);
+    await acme.settle();
+    await acme.settle();
+    expect(acme.writes().slice(before)).toEqual(['PATCH /system/apiMembers/{id}']);
+    expect(await outcome(acme)).toMatchObject({ phase: 'RolledBack' });
+    expect(member(acme, 'umbrella-b')?.inactiveFlag).toBe(true);
+    expect(acme.umbrellaWorks()).toBe(true);
+    expect(await acme.liveHandoffs()).toEqual([]);
+    expect(await acme.told()).toMatchObject({ ready: 'True', drift: [] });
+    await acme.later(DAY);
+    expect(await acme.verdict('RotationHealthy')).toBe('True RolledBack');
+  });
+
+  it('afterwards goes the way back: the new key is the last to go', async () => {
+    const acme = await healthy();
+    const first = acme.secrets.integrationKey;
+    const { made } = await adopted(acme);
+    await rollback(acme);
+    await acme.settle();
+    expect(await phase(acme)).toBe('AwaitingInstall');
+    const back = await acme.handoff('install-integration-key');
+    value(await acme.ask((commands) => commands.claimHandoff(back.id, 'ann')));
+    const shown = value(
+      await acme.ask((commands) => commands.reveal(back.id, { by: 'ann', reason: 'back' })),
+    );
+    expect(shown.pair.publicHalf).toBe(first.publicKey);
+    await acme.settle();
+    expect(acme.umbrellaWorks()).toBe(true);
+    acme.world.installKey('acme', first);
+    acme.clock.advance(DAY);
+    sync(acme);
+    await acme.later();
+    expect(await phase(acme)).toBe('Overlap');
+    expect(member(acme, 'umbrella-b')?.inactiveFlag).toBe(false);
+    sync(acme);
+    await acme.later(5 * DAY);
+    expect(await phase(acme)).toBe('RetiringOld');
+    acme.world.deleteKey('acme', made.publicKey);
+    await acme.later();
+    await acme.later();
+    expect(await outcome(acme)).toMatchObject({ phase: 'RolledBack', rollingBack: true });
+    expect(member(acme, 'umbrella-b')?.inactiveFlag).toBe(true);
+    expect(member(acme, 'umbrella-a')?.inactiveFlag).toBe(false);
+    expect(acme.umbrellaWorks()).toBe(true);
+    sync(acme);
+    await acme.later();
+    expect(await acme.told()).toMatchObject({ ready: 'True', drift: [], plan: [] });
+  });
+});
+
+describe('a compromised key', () => {
+  it('goes as soon as the new one is in use, and its member is never used again', async () => {
+    const acme = await healthy({ rotation: { window: 'Mon 02:00-03:00 Europe/Madrid' } });
+    await rotate(acme, { compromised: true });
+    await until(acme, 'AwaitingKey');
+    const made = await giveKey(acme);
+    await until(acme, 'AwaitingInstall');
+    await install(acme, made);
+    await acme.later();
+    await acme.later();
+    expect(await outcome(acme)).toMatchObject({ phase: 'RetirementUnproved', cause: 'compromise' });
+    expect(member(acme, 'umbrella-a')?.inactiveFlag).toBe(true);
+    expect(acme.umbrellaWorks()).toBe(true);
+    expect((await acme.record()).status?.memory.slots?.now).toEqual(['umbrella-a2', 'umbrella-b']);
+  });
+
+  it('is cut before there is a new one only where a person asked for the outage', async () => {
+    const acme = await healthy();
+    await rotate(acme, { compromised: true, cutNow: true });
+    await acme.settle();
+    await acme.later();
+    expect(member(acme, 'umbrella-a')?.inactiveFlag).toBe(true);
+    expect(acme.umbrellaWorks()).toBe(false);
+    expect(await phase(acme)).toBe('AwaitingKey');
+  });
+
+  it('hurries a rotation that is under way', async () => {
+    const acme = await healthy();
+    await adopted(acme);
+    await rotate(acme, { compromised: true });
+    await acme.settle();
+    await acme.later();
+    expect(await outcome(acme)).toMatchObject({ phase: 'RetirementUnproved', cause: 'compromise' });
+  });
+});
+
+describe('one member for both keys', () => {
+  const SAME: SpecChange = {
+    connectwise: {
+      members: { strategy: 'same-member', identifiers: ['umbrella-a'], adopt: true, dedicated: true },
+    },
+  };
+
+  it('is attested, and its old key is deleted by a person; the member stays on', async () => {
+    const acme = await healthy(SAME);
+    const old = acme.world.viewCompany('acme').console!.installedPublicKey!;
+    await rotate(acme);
+    await until(acme, 'AwaitingKey');
+    const made = await giveKey(acme);
+    await until(acme, 'AwaitingInstall');
+    acme.world.installKey('acme', made);
+    const { id, content } = await acme.handoff('install-integration-key');
+    expect(content.closedBy).toContain('--attest');
+    await acme.tick(id, true);
+    await acme.settle();
+    expect(await phase(acme)).toBe('Overlap');
+    sync(acme);
+    await acme.later(5 * DAY);
+    expect(await phase(acme)).toBe('RetiringOld');
+    acme.world.deleteKey('acme', old);
+    await acme.later();
+    expect(await outcome(acme)).toMatchObject({ phase: 'Completed', adopted: { how: 'attested' } });
+    expect(member(acme, 'umbrella-a')?.inactiveFlag).toBe(false);
+    expect(acme.umbrellaWorks()).toBe(true);
+  });
+});
+
+describe('a key that Parasol was never given', () => {
+  it('is replaced by a rotation, and its retirement stays unproved', async () => {
+    const acme = await healthy({}, { given: ['management', 'umbrella-api', 'umbrella-key-admin'] });
+    await rotate(acme);
+    await until(acme, 'AwaitingKey');
+    const made = await giveKey(acme);
+    await until(acme, 'AwaitingInstall');
+    await install(acme, made);
+    await until(acme, 'Overlap');
+    sync(acme);
+    await acme.later(5 * DAY);
+    await acme.later();
+    expect(await outcome(acme)).toMatchObject({ phase: 'RetirementUnproved' });
+    expect(member(acme, 'umbrella-a')?.inactiveFlag).toBe(true);
+    expect(acme.umbrellaWorks()).toBe(true);
+  });
+});
+
+describe('a pair that is shown', () => {
+  it('is shown once, to who claimed its hand-off, and that is an event', async () => {
+    const acme = await healthy();
+    await rotate(acme);
+    await until(acme, 'AwaitingKey');
+    const made = await giveKey(acme);
+    await until(acme, 'AwaitingInstall');
+    const { id } = await acme.handoff('install-integration-key');
+    const show = (by: string) =>
+      acme.ask((commands) => commands.reveal(id, { by, reason: 'the window is closed' }));
+    expect(await show('ann')).toMatchObject({ refusal: { message: expect.stringContaining('Claim') } });
+    value(await acme.ask((commands) => commands.claimHandoff(id, 'ann')));
+    expect(await show('bob')).toMatchObject({ refusal: { kind: 'conflict' } });
+    const { pair } = value(await show('ann'));
+    expect([pair.publicHalf, pair.privateHalf.reveal()]).toEqual([made.publicKey, made.privateKey]);
+    expect(await show('ann')).toMatchObject({ refusal: { message: expect.stringContaining('shown once') } });
+    const events = await acme.events();
+    expect(events.filter((event) => event.startsWith('SecretRevealed'))).toHaveLength(1);
+    expect(JSON.stringify(events)).not.toContain(made.privateKey);
+  });
+});
+
+describe('a retired key', () => {
+  it('that works again is an incident', async () => {
+    const acme = await healthy();
+    await adopted(acme);
+    sync(acme);
+    await acme.later(5 * DAY);
+    await acme.later(4 * DAY);
+    await acme.later();
+    expect(await phase(acme)).toBeUndefined();
+    // Somebody switches the old member on again, in ConnectWise.
+    acme.world.activateMember('acme', 'umbrella-a');
+    sync(acme);
+    await acme.later(2 * DAY);
+    expect(await acme.verdict('RotationHealthy')).toBe('False RetiredKeyAlive');
+    expect(await acme.liveHandoffs()).toMatchObject([{ kind: 'delete-key' }]);
+    expect(acme.umbrellaWorks()).toBe(true);
+  });
+});
