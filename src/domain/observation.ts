@@ -122,6 +122,8 @@ export interface UmbrellaKeyFact {
   /** ISO 8601; null: never expires. */
   expiresAt: string | null;
   lastUsedAt: string | null;
+  /** When its secret was made: at its creation, or its last refresh. Null: not told. */
+  issuedAt?: string | null;
 }
 
 /** What a token request showed. */

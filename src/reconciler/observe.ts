@@ -15,6 +15,7 @@ import {
   type RoleFact,
   type SiteFact,
   type UmbrellaAccessFact,
+  type UmbrellaKeyFact,
   type WritesFact,
 } from '../domain/observation.ts';
 import { ok, saysNothing, type Outcome } from '../domain/outcome.ts';
@@ -26,7 +27,15 @@ import {
   type Right,
   type TenantSpec,
 } from '../domain/tenant.ts';
-import type { CallContext, Clock, ConnectWise, ConnectWiseReads, Umbrella, Vendors } from './ports.ts';
+import type {
+  CallContext,
+  Clock,
+  ConnectWise,
+  ConnectWiseReads,
+  ListedApiKey,
+  Umbrella,
+  Vendors,
+} from './ports.ts';
 
 /**
  * The rights that Parasol's own ConnectWise key needs (rulings 28). `add` and `edit` are for repairs; a row
@@ -346,12 +355,18 @@ async function observeUmbrella(
   const admin = async () => {
     if (!keys.umbrellaKeyAdmin) return;
     const { pair } = keys.umbrellaKeyAdmin;
-    const { access, answer } = await used(umbrella, pair, context, () => umbrella.apiKeys(pair, context));
+    const { access, answer } = await used(
+      umbrella,
+      pair,
+      context,
+      () => umbrella.apiKeys(pair, context),
+      true,
+    );
     readings.umbrellaKeyAdmin = reading(access, 'KeyAdmin key', keys.umbrellaKeyAdmin);
     if (!answer) return;
     const inUse = keys.umbrellaApi?.pair.publicHalf;
     readings.umbrellaKey = reading(
-      answer.ok ? ok(withoutClientId(answer.value.find(({ clientId }) => clientId === inUse))) : answer,
+      answer.ok ? ok(keyFact(answer.value.find(({ clientId }) => clientId === inUse))) : answer,
       'KeyAdmin key',
       keys.umbrellaApi,
     );
@@ -369,9 +384,10 @@ async function used<T>(
   pair: KeyPair,
   context: CallContext,
   call: () => Promise<Outcome<T>>,
+  asOwn = false,
 ): Promise<{ access: Outcome<UmbrellaAccessFact>; answer: Outcome<T> | null }> {
   const asked = async (): Promise<Outcome<UmbrellaAccessFact>> => {
-    const token = await umbrella.authenticate(pair, context);
+    const token = await umbrella.authenticate(pair, context, { asOwn });
     if (token.ok) return ok({ accepted: true });
     return token.failure.kind === 'Unauthorized' ? ok({ accepted: false }) : token;
   };
@@ -386,8 +402,9 @@ async function used<T>(
   return { access: again, answer: again.ok && !again.value.accepted ? null : answer };
 }
 
-function withoutClientId<T extends { clientId: string }>(key: T | undefined): Omit<T, 'clientId'> | null {
+/** What is remembered of a row: neither half of its pair, nor what nothing rests on. */
+function keyFact(key: ListedApiKey | undefined): UmbrellaKeyFact | null {
   if (!key) return null;
-  const { clientId: _, ...shown } = key;
-  return shown;
+  const { name, scopes, expiresAt, lastUsedAt, issuedAt } = key;
+  return { name, scopes, expiresAt, lastUsedAt, issuedAt: issuedAt ?? null };
 }

@@ -144,14 +144,58 @@ export interface Sample {
 }
 
 export interface Umbrella {
-  /** Gets a token with this key, or uses the one that the key still has; refused: `Unauthorized`. */
-  authenticate(key: KeyPair, context: CallContext): Promise<Outcome<{ expiresAt: string }>>;
-  customers(key: KeyPair, context: CallContext): Promise<Outcome<CustomerFact[]>>;
-  /** Every API key that this KeyAdmin key may list, with its client id. */
-  apiKeys(
-    keyAdmin: KeyPair,
+  /**
+   * Gets a token with this key, or uses the one that the key still has; refused: `Unauthorized`. `anew`: asks for
+   * one whatever is kept, which alone shows that the key works now. `asOwn`: for the key's own organisation,
+   * whatever child organisation the tenant is.
+   */
+  authenticate(
+    key: KeyPair,
     context: CallContext,
-  ): Promise<Outcome<(UmbrellaKeyFact & { clientId: string })[]>>;
+    how?: { anew?: boolean; asOwn?: boolean },
+  ): Promise<Outcome<{ expiresAt: string }>>;
+  customers(key: KeyPair, context: CallContext): Promise<Outcome<CustomerFact[]>>;
+  /** Every API key of the organisation that this KeyAdmin key itself is of: a parent's, not its child's. */
+  apiKeys(keyAdmin: KeyPair, context: CallContext): Promise<Outcome<ListedApiKey[]>>;
+  /** Makes and deletes API keys of that organisation; none is ever refreshed (rulings 22). */
+  writes(keyAdmin: KeyPair, context: CallContext, pass: ApiKeyPass): UmbrellaWrites;
+}
+
+/** A row of `/admin/v2/apiKeys` (domain.md §5). */
+export interface ListedApiKey extends UmbrellaKeyFact {
+  id: string;
+  clientId: string;
+  allowedIPs: string[];
+  /** ISO 8601; null: not told. */
+  createdAt: string | null;
+}
+
+/** A key to be made; `expiresAt` null: never. */
+export interface NewApiKey {
+  name: string;
+  description: string;
+  scopes: string[];
+  allowedIPs: string[];
+  expiresAt: string | null;
+}
+
+/** What the last door asks before an API key is made or deleted. */
+export interface ApiKeyPass {
+  /** The one name under which a key may be made; null: none may. */
+  name: string | null;
+  /** The ids of the keys that may be deleted. */
+  deletable: ReadonlySet<string>;
+  /** False: the claim, or what a tenant that uses the key allows, is no longer what it was decided on. */
+  confirm(): Promise<boolean>;
+}
+
+export type MadeApiKey = { made: true; id: string; pair: KeyPair } | { made: false; because: 'name-taken' };
+
+/** Umbrella, written. What the last door does not let out is `Barred`, and was not sent. */
+export interface UmbrellaWrites {
+  createApiKey(key: NewApiKey): Promise<Outcome<MadeApiKey>>;
+  /** One that is gone already is `NotFound`. */
+  deleteApiKey(id: string): Promise<Outcome<null>>;
 }
 
 /** One per process: connections, breakers, codebases and tokens are shared by the tenants of an origin. */

@@ -32,6 +32,8 @@ export interface ScenarioOptions {
   console?: ConsoleKind;
   /** Default: derived from the company id. */
   organizationId?: number;
+  /** The organisation whose keys may speak for this company's console. */
+  parentOrganizationId?: number;
   /** A few roles and members less, and only what Parasol reads: for benches. Default false. */
   lean?: boolean;
 }
@@ -272,6 +274,9 @@ function seedConsole(
   world.addConsole(companyId, {
     organizationId: options.organizationId ?? scenarioOrganizationId(companyId),
     kind: options.console ?? 'msp',
+    ...(options.parentOrganizationId === undefined
+      ? {}
+      : { parentOrganizationId: options.parentOrganizationId }),
   });
   const expiring = trouble === 'umbrella-key-expiring';
   world.addUmbrellaKey(companyId, {

@@ -8,6 +8,7 @@ import { bench, passFor } from './harness.ts';
 
 /** Every operation that the adapters send, of those that the contracts have; companyinfo is in neither. */
 const OPERATIONS = [
+  'DELETE /admin/v2/apiKeys/{apiKeyId}',
   'GET /admin/v2/apiKeys',
   'GET /admin/v2/managed/customers',
   'GET /admin/v2/providers/customers',
@@ -26,6 +27,7 @@ const OPERATIONS = [
   'GET /system/securityroles',
   'GET /system/timeZoneSetups',
   'PATCH /system/apiMembers/{id}',
+  'POST /admin/v2/apiKeys',
   'POST /auth/v2/token',
   'POST /system/apiMembers',
   'POST /system/securityroles',
@@ -84,11 +86,21 @@ async function driveConnectWise(): Promise<JournalEntry[]> {
 
 async function driveUmbrella(console: 'msp' | 'mssp'): Promise<JournalEntry[]> {
   const { umbrella, keys, context, sent } = await bench('healthy', { console, umbrella: { console } });
-  const outcomes = [
+  const outcomes: Outcome<unknown>[] = [
     await umbrella.authenticate(keys.umbrella, context),
     await umbrella.customers(keys.umbrella, context),
     await umbrella.apiKeys(keys.keyAdmin, context),
   ];
+  const key = { name: 'made', description: 'Made here', scopes: ['admin.customers:read'] };
+  const passes = { name: 'made', confirm: () => Promise.resolve(true) };
+  const made = await umbrella
+    .writes(keys.keyAdmin, context, { ...passes, deletable: new Set() })
+    .createApiKey({ ...key, allowedIPs: ['192.0.2.1/32'], expiresAt: '2027-01-01T00:00:00.000Z' });
+  const id = made.ok && made.value.made ? made.value.id : '';
+  outcomes.push(
+    made,
+    await umbrella.writes(keys.keyAdmin, context, { ...passes, deletable: new Set([id]) }).deleteApiKey(id),
+  );
   expect(outcomes.filter(({ ok }) => !ok)).toEqual([]);
   return sent();
 }

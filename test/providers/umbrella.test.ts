@@ -148,8 +148,12 @@ describe('lists', () => {
       ['Parasol KeyAdmin', null],
     ]);
     expect(found.ok && found.value[0]).toEqual({
+      id: expect.any(String),
       name: 'Parasol',
       clientId: keys.umbrella.publicHalf,
+      allowedIPs: [],
+      createdAt: '2026-11-24T08:00:00.000Z',
+      issuedAt: '2026-11-24T08:00:00.000Z',
       scopes: ['admin.customers:read', 'reports.customers:read'],
       expiresAt: '2026-11-29T08:00:00.000Z',
       lastUsedAt: '2026-11-24T08:00:00.000Z',
@@ -198,9 +202,13 @@ describe('what Umbrella tells differently than expected', () => {
       ok: true,
       value: [
         {
+          id: 'new-kind-of-id',
           clientId: 'abc',
           name: '',
           scopes: ['a.new:scope'],
+          allowedIPs: [],
+          createdAt: null,
+          issuedAt: null,
           expiresAt: '2027-01-31T16:04:26.123Z',
           lastUsedAt: null,
         },
@@ -218,7 +226,7 @@ describe('what Umbrella tells differently than expected', () => {
     ['an expiry that cannot be read, which would look like never', { expireAt: 'soon' }],
     ['no expiry at all', {}],
   ])('%s fails the list', async (_, fields) => {
-    const key = { clientId: 'abc', name: 'x', scopes: [], lastUsedAt: '', ...fields };
+    const key = { id: '1', clientId: 'abc', name: 'x', scopes: [], lastUsedAt: '', ...fields };
     const { umbrella, keys, context } = await answering('/admin/v2/apiKeys', { keys: [key], total: 1 });
     expect(await umbrella.apiKeys(keys.keyAdmin, context)).toMatchObject({
       ok: false,

@@ -358,7 +358,14 @@ function siteAnswering(codebase: string, samples: Sample[] = []): Vendors {
       },
       samples: () => Promise.resolve(samples),
     }),
-    umbrella: () => ({ authenticate: silent, customers: silent, apiKeys: silent }),
+    umbrella: () => ({
+      authenticate: silent,
+      customers: silent,
+      apiKeys: silent,
+      writes: () => {
+        throw new Error('nothing is written');
+      },
+    }),
     callsOf: () => ({ reads: 0, writes: 0 }),
     close: () => Promise.resolve(),
   };

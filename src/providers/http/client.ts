@@ -29,7 +29,7 @@ export interface HttpCall {
   origin: string;
   /** A certificate authority that is trusted beside the system's, PEM. */
   ca?: string | undefined;
-  method: 'GET' | 'POST' | 'PATCH';
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** With its query, encoded. */
   path: string;
   headers: Readonly<Record<string, string>>;

@@ -15,6 +15,12 @@ export class Console {
     this.#spec = spec;
   }
 
+  /** The same console as a key's own organisation sees it, whatever child the tenant is. */
+  own(): Console {
+    const { organizationId: _, ...spec } = this.#spec;
+    return new Console(spec);
+  }
+
   get url(): string {
     return this.#spec.url;
   }

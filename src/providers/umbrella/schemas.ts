@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { CustomerFact, UmbrellaKeyFact } from '../../domain/observation.ts';
+import type { CustomerFact } from '../../domain/observation.ts';
+import type { ListedApiKey } from '../../reconciler/ports.ts';
 
 /** What is read of Umbrella's answers (domain.md §5); fields that nothing rests on are ignored. */
 
@@ -35,20 +36,36 @@ export const apiKeysSchema = z.object({
   keys: z.array(
     z
       .object({
+        id: z.string().min(1),
         name: z.string().nullish(),
         clientId: z.string().nullish(),
         scopes: z.array(z.string()),
+        allowedIPs: z.array(z.string()).nullish(),
         expireAt: expiry,
+        createdAt: time,
+        lastRefreshedAt: time,
         lastUsedAt: time,
       })
-      .transform((row): UmbrellaKeyFact & { clientId: string } => ({
+      .transform((row): ListedApiKey => ({
+        id: row.id,
         name: row.name ?? '',
         clientId: row.clientId ?? '',
         scopes: row.scopes,
+        allowedIPs: row.allowedIPs ?? [],
         expiresAt: row.expireAt,
+        createdAt: row.createdAt,
+        issuedAt: newer(row.createdAt, row.lastRefreshedAt),
         lastUsedAt: row.lastUsedAt,
       })),
   ),
+});
+
+const newer = (a: string | null, b: string | null): string | null =>
+  a === null || (b !== null && b > a) ? b : a;
+
+/** The one answer that tells a secret. */
+export const madeKeySchema = z.object({
+  key: z.object({ id: z.string().min(1), clientId: z.string().min(1), clientSecret: z.string().min(1) }),
 });
 
 /** The three error shapes in one: `{message, description}`, `{message}`, `{error, message, statusCode}`. */

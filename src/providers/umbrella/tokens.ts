@@ -45,8 +45,21 @@ export class Tokens {
       this.#name(console, key),
       context,
       () => this.#fetch(console, key, context),
-      ({ expiresAt }) => Date.parse(expiresAt) - this.#clock.now().getTime() - EXPIRES_EARLY_MS,
+      (token) => this.#keepMs(token),
     );
+  }
+
+  /** A new token, whatever is kept: a kept one says nothing of the key as it is now. */
+  renew(console: Console, key: KeyPair, context: CallContext): Promise<Outcome<Token>> {
+    return this.#tokens.replace(
+      this.#name(console, key),
+      () => this.#fetch(console, key, context),
+      (token) => this.#keepMs(token),
+    );
+  }
+
+  #keepMs({ expiresAt }: Token): number {
+    return Date.parse(expiresAt) - this.#clock.now().getTime() - EXPIRES_EARLY_MS;
   }
 
   /** Forgets a token that Umbrella refused, unless a newer one has taken its place. */
