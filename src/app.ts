@@ -20,6 +20,7 @@ import { createMetrics } from './reconciler/metrics.ts';
 import type { HeldKey } from './reconciler/observe.ts';
 import type { Clock, Ids, Vault } from './reconciler/ports.ts';
 import { opened } from './reconciler/reconcile.ts';
+import { createKeyLoop, KEY_LOOP_DEFAULTS, type KeyLoopOptions } from './reconciler/umbrella-keys.ts';
 import { createStore, migrate, pendingMigrations, startEmbedded, type Store } from './store/index.ts';
 import { bootstrapToken, checkVault, createVault, fingerprintOf, loadKek } from './vault/index.ts';
 
@@ -142,6 +143,7 @@ export interface Service {
 
 export interface ServiceOptions {
   loop?: Partial<Pick<LoopOptions, 'leaseMs' | 'heartbeatMs' | 'pollMs' | 'callsMs'>>;
+  keys?: Partial<Pick<KeyLoopOptions, 'leaseMs' | 'pollMs' | 'callsMs'>>;
 }
 
 /** The whole service: API, loop and calendar over one database. */
@@ -164,6 +166,7 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
   const vendors = createVendors({ clock });
   const metrics = createMetrics(store.housekeeping, clock);
   const { claims, reconciles, housekeeping } = store;
+  const owner = `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`;
   const loop = createLoop(
     {
       claims,
@@ -179,13 +182,25 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
     {
       ...LOOP_DEFAULTS,
       ...options.loop,
-      owner: `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`,
+      owner,
       concurrency: config.concurrency,
       repairsPerHour: config.repairsPerHour,
       rotationsInFlight: config.rotationsInFlight,
     },
   );
   metrics.watch(loop);
+  const keyLoop = createKeyLoop(
+    {
+      keys: store.umbrellaKeys,
+      vault,
+      vendors,
+      clock,
+      ids,
+      log: log.child({ part: 'keys' }),
+      onTrigger: (listener) => claims.onTrigger(listener),
+    },
+    { ...KEY_LOOP_DEFAULTS, ...options.keys, owner, repairsPerHour: config.repairsPerHour },
+  );
 
   const token = await bootstrapToken({ token: config.adminToken, data: config.data });
   // A token that the configuration no longer gives is no longer one; a file's belongs to this machine and folder.
@@ -222,6 +237,7 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
   );
   const url = await api.listen({ host: config.host, port: config.port });
   await loop.start();
+  await keyLoop.start();
   return {
     url,
     tokenFile: token.file,
@@ -230,7 +246,7 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
       draining = true;
       await calendar.stop();
       // The API answers while runs end, so that probes and people see what happens.
-      await loop.drain(config.drainMs);
+      await Promise.all([loop.drain(config.drainMs), keyLoop.drain(config.drainMs)]);
       await api.close();
       await vendors.close();
       await base.close();

@@ -27,6 +27,7 @@ export const credentials = pgTable(
     stateSince: instant('state_since').notNull().defaultNow(),
     stateBecause: text('state_because').notNull(),
     lastProvedAt: instant('last_proved_at'),
+    keyIdentity: text('key_identity'),
   },
   (table) => [
     check(
@@ -37,6 +38,14 @@ export const credentials = pgTable(
       .on(table.tenantId, table.purpose)
       .where(sql`${table.state} = 'active'`),
     index('credentials_of_tenant').on(table.tenantId),
+    index('credentials_of_key')
+      .on(table.keyIdentity)
+      .where(sql`${table.keyIdentity} is not null`),
+    index('credentials_unidentified')
+      .on(table.origin)
+      .where(
+        sql`${table.keyIdentity} is null and ${table.state} = 'active' and ${table.purpose} in ('umbrella-api', 'umbrella-key-admin')`,
+      ),
   ],
 );
 
@@ -64,7 +73,7 @@ export const credentialsOf = (tx: Executor, tenantId: string) =>
 export async function addCredential(
   tx: Executor,
   tenantId: string,
-  credential: NewCredential,
+  credential: NewCredential & { keyIdentity?: string },
   because: string,
 ): Promise<void> {
   if (credential.state === 'active') await supersedeActive(tx, tenantId, credential);

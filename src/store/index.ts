@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Claims, Desk, Housekeeping, Reconciles, Tokens, VaultChecks } from '../reconciler/ports.ts';
+import type { UmbrellaKeys } from '../reconciler/umbrella-store.ts';
 import { createClaims } from './claims.ts';
 import { openDatabase, openPool, toStoreError, withStoreErrors } from './database.ts';
 import { createDesk } from './desk.ts';
@@ -7,6 +8,7 @@ import { createHousekeeping } from './housekeeping.ts';
 import { createListener } from './listener.ts';
 import { createReconciles } from './reconciles.ts';
 import { createTokens } from './tokens.ts';
+import { createUmbrellaKeys } from './umbrella-keys.ts';
 import { createVaultChecks } from './vault-checks.ts';
 
 export { StoreError } from './database.ts';
@@ -20,6 +22,7 @@ export interface Store {
   reconciles: Reconciles;
   desk: Desk;
   tokens: Tokens;
+  umbrellaKeys: UmbrellaKeys;
   vaultChecks: VaultChecks;
   housekeeping: Housekeeping;
   /** For the migrator. */
@@ -49,6 +52,7 @@ export function createStore(
     reconciles: withStoreErrors(createReconciles(db)),
     desk: withStoreErrors(createDesk(db)),
     tokens: withStoreErrors(createTokens(db)),
+    umbrellaKeys: withStoreErrors(createUmbrellaKeys(db)),
     vaultChecks: withStoreErrors(createVaultChecks(db)),
     housekeeping: withStoreErrors(createHousekeeping(pool)),
     pool,

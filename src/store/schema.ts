@@ -9,4 +9,5 @@ export { runs } from './runs.ts';
 export { statuses } from './statuses.ts';
 export { tenants } from './tenants.ts';
 export { tokens } from './tokens.ts';
+export { umbrellaKeys } from './umbrella-keys.ts';
 export { vaultChecks } from './vault-checks.ts';

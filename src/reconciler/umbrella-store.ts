@@ -1,0 +1,149 @@
+import type { CredentialState } from '../domain/credential.ts';
+import type { Facts } from '../domain/observation.ts';
+import type { TenantSpec } from '../domain/tenant.ts';
+import type { UmbrellaCause, UmbrellaRotation } from '../domain/umbrella-rotation.ts';
+import type { NewCredential } from './desk.ts';
+import type { NewEvent, Result } from './ports.ts';
+
+/**
+ * What the rotation of Umbrella's API keys needs of the store. A key is a row of its own with a claim of its own,
+ * whoever uses it (rulings 22); who does is told by the credentials. `identity` names a key without its client id.
+ */
+
+/** The right to work on one key; worthless once the token in the row has moved on. */
+export interface KeyClaim {
+  keyId: string;
+  token: number;
+  owner: string;
+}
+
+export type UmbrellaPurpose = 'umbrella-api' | 'umbrella-key-admin';
+
+/** A pair that Parasol holds for one of Umbrella's purposes, and the tenant that holds it. */
+export interface KeyHolder {
+  tenantId: string;
+  spec: TenantSpec;
+  deleting: boolean;
+  credentialId: string;
+  purpose: UmbrellaPurpose;
+  state: Extract<CredentialState, 'active' | 'superseded'>;
+  identity: string | null;
+  fingerprint: string;
+  origin: string;
+  sealed: string;
+  /** What the tenant's last run remembered of the key. */
+  seen: Facts['umbrellaKey'] | null;
+}
+
+export interface RotationRequest {
+  cause: Extract<UmbrellaCause, 'person' | 'compromise'>;
+  by: string;
+  why: string;
+}
+
+export interface StoredUmbrellaKey {
+  id: string;
+  origin: string;
+  /** Of the key in use. */
+  identity: string;
+  /** The number of the last rotation. */
+  rotations: number;
+  /** The one under way, or the last one. */
+  rotation: UmbrellaRotation | null;
+  requested: RotationRequest | null;
+  /** The new pair, sealed for this row, from its creation until it is in use. */
+  sealed: string | null;
+  /** Since when Parasol knows the key's line. */
+  createdAt: string;
+}
+
+export interface KeySnapshot {
+  key: StoredUmbrellaKey;
+  /** Pairs in use and superseded ones, of every tenant that uses or used the key, and whoever holds it as KeyAdmin. */
+  holders: KeyHolder[];
+  /** A pair in use at this origin was not identified yet. */
+  unidentified: boolean;
+  /** Of this key, not settled yet. */
+  intents: { id: string; key: string; openedAt: string }[];
+}
+
+/** What must hold as a write leaves. */
+export interface KeyBounds {
+  /** Everybody who uses one of these must be in mode `repair`, not paused and not being deleted. */
+  allowedBy: string[];
+  /** Nobody may use these. */
+  unused: string[];
+}
+
+export type KeyVerdict = 'granted' | 'claim-lost' | 'not-allowed' | 'cap';
+
+/** What a step leaves behind. */
+export interface KeyChange {
+  rotation: UmbrellaRotation;
+  /** Absent: it stays as it is. */
+  sealed?: string | null;
+  /** Told to each of these tenants. */
+  events: { tenants: string[]; events: NewEvent[] };
+  intents: Result['intents'];
+  /** The request that the rotation answers: it is no longer asked. */
+  answered?: RotationRequest | null;
+  /** Superseded pairs of that key are dead. */
+  dead?: { identity: string; because: string };
+}
+
+/** A tenant's pair is replaced by the new one. */
+export interface SwitchedPair {
+  tenantId: string;
+  /** The credential that is in use until now. */
+  replaces: string;
+  credential: NewCredential;
+  /** Where the key itself names the console (rulings 26). */
+  consoleIdentity?: string;
+}
+
+export interface UmbrellaKeys {
+  /** Pairs of Umbrella that are in use, and of which it is not known yet which key they are of. */
+  unidentified(
+    limit: number,
+  ): Promise<Pick<KeyHolder, 'tenantId' | 'credentialId' | 'purpose' | 'origin' | 'sealed'>[]>;
+  identify(pairs: { credentialId: string; identity: string }[]): Promise<void>;
+  /** Makes a row for each key that has none, and drops those that nobody uses and nothing is done about. */
+  tidy(newId: () => string): Promise<void>;
+  /** Takes one due key; null: none is due. */
+  take(owner: string, leaseMs: number): Promise<KeyClaim | null>;
+  nextDueInMs(): Promise<number | null>;
+  snapshot(claim: KeyClaim): Promise<KeySnapshot | null>;
+  /** True if the claim holds for at least that long (its lease extended if it must) and the bounds do. */
+  confirm(claim: KeyClaim, forMs: number, bounds: KeyBounds): Promise<boolean>;
+  /** Commits the rotation and an intent before its effect, within the fleet's cap (rulings 7, 12). */
+  openIntent(
+    claim: KeyClaim,
+    rotation: UmbrellaRotation,
+    intent: { id: string; key: string; action: string },
+    bounds: KeyBounds & { perHour: number },
+  ): Promise<KeyVerdict>;
+  /** False: the claim was lost, and nothing was written. `keepMs`: the claim is kept for that long. */
+  record(claim: KeyClaim, change: KeyChange, next: { inMs: number } | { keepMs: number }): Promise<boolean>;
+  /**
+   * Puts the new pair in use for every tenant of the old key, in one transaction. `changed`: others use it now, or
+   * one of them may not be written for; nothing was done.
+   */
+  switchTo(
+    claim: KeyClaim,
+    change: KeyChange,
+    pairs: SwitchedPair[],
+    identities: { old: string; fresh: string },
+  ): Promise<'switched' | 'changed' | 'claim-lost'>;
+  /** Gives the claim back untouched. */
+  release(claim: KeyClaim, dueInMs: number): Promise<void>;
+  /** Asks for the rotation of the key that a tenant uses; the answer's `key` is its row. */
+  request(
+    tenantId: string,
+    request: RotationRequest,
+    event: NewEvent,
+  ): Promise<
+    | { ok: true }
+    | { ok: false; because: 'no-key' | 'not-identified' }
+    | { ok: false; because: 'under-way'; rotation: UmbrellaRotation }
+  >;
+}

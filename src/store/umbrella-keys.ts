@@ -1,0 +1,464 @@
+import { and, asc, eq, inArray, isNull, sql } from 'drizzle-orm';
+import { bigint, index, integer, pgTable, uniqueIndex } from 'drizzle-orm/pg-core';
+import { isOver, type UmbrellaRotation } from '../domain/umbrella-rotation.ts';
+import type {
+  KeyBounds,
+  KeyChange,
+  KeyClaim,
+  KeyHolder,
+  RotationRequest,
+  StoredUmbrellaKey,
+  UmbrellaKeys,
+} from '../reconciler/umbrella-store.ts';
+import { instant, iso, jsonb, text, toJson } from './columns.ts';
+import { addCredential, changeCredentials, credentials } from './credentials.ts';
+import type { Database, Executor } from './database.ts';
+import { LOCKS, TRIGGER_CHANNEL } from './database.ts';
+import { addEvents } from './events.ts';
+import { intents, intentsOfLastHour } from './intents.ts';
+import { statuses } from './statuses.ts';
+import { tenants } from './tenants.ts';
+import { triggerTenant } from './trigger.ts';
+
+/**
+ * Umbrella's API keys, each with its rotation and the claim to work on it. The row follows the line of a key: once
+ * tenants were switched, `identity` is that of the new key.
+ */
+export const umbrellaKeys = pgTable(
+  'umbrella_keys',
+  {
+    id: text('id').primaryKey(),
+    origin: text('origin').notNull(),
+    identity: text('identity').notNull(),
+    rotations: integer('rotations').notNull().default(0),
+    rotation: jsonb<UmbrellaRotation>('rotation'),
+    past: jsonb<UmbrellaRotation[]>('past').notNull().default([]),
+    requested: jsonb<RotationRequest>('requested'),
+    sealed: text('sealed'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    /** When it is looked at next; while it is claimed, when the claim runs out. */
+    nextRunAt: instant('next_run_at').notNull().defaultNow(),
+    claimOwner: text('claim_owner'),
+    claimToken: bigint('claim_token', { mode: 'number' }).notNull().default(0),
+  },
+  (table) => [
+    uniqueIndex('umbrella_keys_identity').on(table.identity),
+    index('umbrella_keys_due').on(table.nextRunAt),
+  ],
+);
+
+const PURPOSES = ['umbrella-api', 'umbrella-key-admin'] as const;
+/** Rotations that a key's row remembers. */
+const PAST = 50;
+
+const TAKE = `
+  with due as materialized (
+    select id from umbrella_keys where next_run_at <= now() order by next_run_at limit 1 for update skip locked
+  )
+  update umbrella_keys
+     set claim_owner = $1, claim_token = claim_token + 1, next_run_at = now() + $2 * interval '1 millisecond'
+    from due where umbrella_keys.id = due.id
+  returning umbrella_keys.id, claim_token`;
+
+const OVER = `('Completed', 'Failed', 'Cancelled')`;
+const IS_LIVE = `coalesce(rotation ->> 'phase' not in ${OVER}, false)`;
+
+const MISSING = `
+  select distinct on (key_identity) key_identity as identity, origin from credentials
+   where purpose = 'umbrella-api' and state = 'active' and key_identity is not null
+     and not exists (
+       select from umbrella_keys
+        where identity = key_identity or (rotation #>> '{old,identity}' = key_identity and ${IS_LIVE}))`;
+
+const ABANDONED = `
+  delete from umbrella_keys
+   where not ${IS_LIVE} and claim_owner is null
+     and not exists (
+       select from credentials
+        where key_identity = identity and purpose = 'umbrella-api' and state = 'active')`;
+
+export const createUmbrellaKeys = (db: Database): UmbrellaKeys => ({
+  unidentified: (limit) =>
+    db
+      .select({
+        tenantId: credentials.tenantId,
+        credentialId: credentials.id,
+        purpose: sql<KeyHolder['purpose']>`${credentials.purpose}`,
+        origin: credentials.origin,
+        sealed: credentials.sealed,
+      })
+      .from(credentials)
+      .where(
+        and(
+          inArray(credentials.purpose, [...PURPOSES]),
+          eq(credentials.state, 'active'),
+          isNull(credentials.keyIdentity),
+        ),
+      )
+      .limit(limit),
+
+  async identify(pairs) {
+    for (const { credentialId, identity } of pairs) {
+      await db
+        .update(credentials)
+        .set({ keyIdentity: identity })
+        .where(and(eq(credentials.id, credentialId), isNull(credentials.keyIdentity)));
+    }
+  },
+
+  async tidy(newId) {
+    const { rows } = await db.$client.query<{ identity: string; origin: string }>(MISSING);
+    for (const row of rows) {
+      await db
+        .insert(umbrellaKeys)
+        .values({ id: newId(), ...row })
+        .onConflictDoNothing();
+    }
+    await db.$client.query(ABANDONED);
+  },
+
+  async take(owner, leaseMs) {
+    const { rows } = await db.$client.query<{ id: string; claim_token: string }>({
+      name: 'parasol_take_key',
+      text: TAKE,
+      values: [owner, leaseMs],
+    });
+    const [row] = rows;
+    return row ? { keyId: row.id, token: Number(row.claim_token), owner } : null;
+  },
+
+  async nextDueInMs() {
+    const { rows } = await db.$client.query<{ ms: number | null }>(
+      `select ceil(extract(epoch from min(next_run_at) - clock_timestamp()) * 1000)::float8 as ms from umbrella_keys`,
+    );
+    const ms = rows[0]?.ms ?? null;
+    return ms === null ? null : Math.max(0, ms);
+  },
+
+  snapshot: (claim) =>
+    db.transaction(
+      async (tx) => {
+        const [row] = await tx.select().from(umbrellaKeys).where(isClaimed(claim));
+        if (!row) return null;
+        const key = toKey(row);
+        return {
+          key,
+          holders: await holdersOf(tx, key),
+          unidentified: await anyUnidentified(tx, key.origin),
+          intents: await openIntentsOf(tx, key.id),
+        };
+      },
+      { isolationLevel: 'repeatable read', accessMode: 'read only' },
+    ),
+
+  confirm: (claim, forMs, bounds) => confirm(db, claim, forMs, bounds),
+
+  openIntent: (claim, rotation, intent, { perHour, ...bounds }) =>
+    db.transaction(async (tx) => {
+      if (!(await lockClaimed(tx, claim))) return 'claim-lost';
+      if (!(await confirm(tx, claim, 0, bounds))) return 'not-allowed';
+      // Counted by one at a time, as for repairs: both are under the fleet's one cap.
+      await tx.execute(sql`select pg_advisory_xact_lock(${LOCKS.space}, ${LOCKS.intents})`);
+      if ((await intentsOfLastHour(tx)) >= perHour) return 'cap';
+      await tx.insert(intents).values({ ...intent, tenantId: null, request: null });
+      await keep(tx, claim, rotation);
+      return 'granted';
+    }),
+
+  record: (claim, change, next) =>
+    db.transaction(async (tx) => {
+      if (!(await lockClaimed(tx, claim))) return false;
+      await leave(tx, claim, change);
+      const due =
+        'keepMs' in next
+          ? { nextRunAt: sql`now() + ${next.keepMs} * interval '1 millisecond'` }
+          : {
+              claimOwner: null,
+              // What was asked for during the pass is begun by the next one.
+              nextRunAt: sql`case when ${umbrellaKeys.requested} is null
+                then now() + ${next.inMs} * interval '1 millisecond' else now() end`,
+            };
+      await tx.update(umbrellaKeys).set(due).where(eq(umbrellaKeys.id, claim.keyId));
+      return true;
+    }),
+
+  switchTo: (claim, change, pairs, { old, fresh }) =>
+    db.transaction(async (tx) => {
+      if (!(await lockClaimed(tx, claim))) return 'claim-lost';
+      await lockTenants(
+        tx,
+        pairs.map(({ tenantId }) => tenantId),
+      );
+      const using = await tx
+        .select({ id: credentials.id })
+        .from(credentials)
+        .where(
+          and(
+            eq(credentials.keyIdentity, old),
+            eq(credentials.purpose, 'umbrella-api'),
+            eq(credentials.state, 'active'),
+          ),
+        );
+      const replaced = new Set(pairs.map(({ replaces }) => replaces));
+      const same = using.length === replaced.size && using.every(({ id }) => replaced.has(id));
+      if (!same || !(await confirm(tx, claim, 0, { allowedBy: [old], unused: [] }))) return 'changed';
+      const because = `rotation ${change.rotation.number}: ${change.rotation.why}`;
+      for (const { tenantId, credential, consoleIdentity } of pairs) {
+        await addCredential(tx, tenantId, { ...credential, keyIdentity: fresh }, because);
+        if (consoleIdentity !== undefined) {
+          await tx.update(tenants).set({ consoleIdentity }).where(eq(tenants.id, tenantId));
+        }
+        await triggerTenant(tx, tenantId, 'Umbrella key rotated', true);
+      }
+      await tx.update(umbrellaKeys).set({ identity: fresh }).where(eq(umbrellaKeys.id, claim.keyId));
+      await leave(tx, claim, { ...change, sealed: null });
+      return 'switched';
+    }),
+
+  async release(claim, dueInMs) {
+    await db
+      .update(umbrellaKeys)
+      .set({
+        claimOwner: null,
+        nextRunAt: sql`case when ${umbrellaKeys.requested} is null
+          then now() + ${dueInMs} * interval '1 millisecond' else now() end`,
+      })
+      .where(isClaimed(claim));
+  },
+
+  request: (tenantId, request, event) =>
+    db.transaction(async (tx) => {
+      const [held] = await tx
+        .select({ identity: credentials.keyIdentity })
+        .from(credentials)
+        .where(
+          and(
+            eq(credentials.tenantId, tenantId),
+            eq(credentials.purpose, 'umbrella-api'),
+            eq(credentials.state, 'active'),
+          ),
+        );
+      if (!held) return { ok: false, because: 'no-key' };
+      if (held.identity === null) return { ok: false, because: 'not-identified' };
+      const [row] = await tx
+        .select()
+        .from(umbrellaKeys)
+        .where(eq(umbrellaKeys.identity, held.identity))
+        .for('update');
+      if (!row) return { ok: false, because: 'not-identified' };
+      const { rotation } = row;
+      const live = rotation !== null && !isOver(rotation);
+      if (live && (request.cause !== 'compromise' || rotation.cause === 'compromise')) {
+        return { ok: false, because: 'under-way', rotation };
+      }
+      await tx
+        .update(umbrellaKeys)
+        .set({
+          requested: request,
+          // While it is claimed, the end of the claim stands there; whoever records then sees the request.
+          nextRunAt: sql`case when ${umbrellaKeys.claimOwner} is null then now() else ${umbrellaKeys.nextRunAt} end`,
+        })
+        .where(eq(umbrellaKeys.id, row.id));
+      await addEvents(tx, tenantId, [event]);
+      await tx.execute(sql`select pg_notify(${TRIGGER_CHANNEL}, ${tenantId})`);
+      return { ok: true };
+    }),
+});
+
+const isClaimed = ({ keyId, token, owner }: KeyClaim) =>
+  and(eq(umbrellaKeys.id, keyId), eq(umbrellaKeys.claimToken, token), eq(umbrellaKeys.claimOwner, owner));
+
+const lockClaimed = async (tx: Executor, claim: KeyClaim): Promise<boolean> =>
+  (await tx.select({ id: umbrellaKeys.id }).from(umbrellaKeys).where(isClaimed(claim)).for('update'))
+    .length === 1;
+
+/** In the order of their ids, as whoever locks several tenants does: two such never wait for each other. */
+async function lockTenants(tx: Executor, ids: string[]): Promise<void> {
+  await tx
+    .select({ id: tenants.id })
+    .from(tenants)
+    .where(inArray(tenants.id, ids))
+    .orderBy(sql`${tenants.id} collate "C"`)
+    .for('update');
+}
+
+/**
+ * What the last door asks, in one statement: the claim, what each tenant of the key allows, and that nobody uses
+ * what is to go. A pair that nobody looked at yet may be of any key.
+ */
+async function confirm(
+  tx: Executor,
+  { keyId, token, owner }: KeyClaim,
+  forMs: number,
+  { allowedBy, unused }: KeyBounds,
+): Promise<boolean> {
+  const { rowCount } = await tx.execute(sql`
+    update umbrella_keys
+       set next_run_at = greatest(next_run_at, now() + ${forMs} * interval '1 millisecond')
+     where id = ${keyId} and claim_token = ${token} and claim_owner = ${owner}
+       and not exists (
+         select from credentials join tenants on tenants.id = credentials.tenant_id
+          where key_identity = any(${sql.param(allowedBy)}::text[]) and purpose = 'umbrella-api'
+            and state = 'active'
+            and (tenants.deleting or tenants.spec ->> 'mode' <> 'repair' or (tenants.spec ->> 'paused')::boolean))
+       and (cardinality(${sql.param(unused)}::text[]) = 0 or not exists (
+         select from credentials
+          where credentials.origin = umbrella_keys.origin and state = 'active'
+            and purpose in ('umbrella-api', 'umbrella-key-admin')
+            and (key_identity is null or key_identity = any(${sql.param(unused)}::text[]))))`);
+  return rowCount === 1;
+}
+
+const keep = (tx: Executor, { keyId }: KeyClaim, rotation: UmbrellaRotation) =>
+  tx.update(umbrellaKeys).set({ rotation, rotations: rotation.number }).where(eq(umbrellaKeys.id, keyId));
+
+/** Writes what a step leaves behind; the row is locked. */
+async function leave(
+  tx: Executor,
+  claim: KeyClaim,
+  { rotation, sealed, events, intents: settled, answered, dead }: KeyChange,
+): Promise<void> {
+  const over = isOver(rotation);
+  await keep(tx, claim, rotation);
+  if (answered) {
+    // Another may have been asked for since that one was read.
+    await tx
+      .update(umbrellaKeys)
+      .set({ requested: null })
+      .where(
+        and(eq(umbrellaKeys.id, claim.keyId), sql`${umbrellaKeys.requested} = ${toJson(answered)}::jsonb`),
+      );
+  }
+  if (sealed !== undefined || over) {
+    await tx
+      .update(umbrellaKeys)
+      .set({ sealed: over ? null : (sealed ?? null) })
+      .where(eq(umbrellaKeys.id, claim.keyId));
+  }
+  if (over) await remember(tx, claim, rotation);
+  for (const { id, outcome, note } of settled) {
+    await tx
+      .update(intents)
+      .set({ outcome, note, settledAt: outcome === 'unknown' ? null : sql`now()` })
+      .where(and(eq(intents.id, id), isNull(intents.tenantId)));
+  }
+  if (dead) await bury(tx, dead);
+  const there = await tx.select({ id: tenants.id }).from(tenants).where(inArray(tenants.id, events.tenants));
+  for (const { id } of there) await addEvents(tx, id, events.events);
+}
+
+/** Rotations that are over, newest last. */
+async function remember(tx: Executor, { keyId }: KeyClaim, rotation: UmbrellaRotation): Promise<void> {
+  const [row] = await tx
+    .select({ past: umbrellaKeys.past })
+    .from(umbrellaKeys)
+    .where(eq(umbrellaKeys.id, keyId));
+  const others = (row?.past ?? []).filter(({ startedAt }) => startedAt !== rotation.startedAt);
+  await tx
+    .update(umbrellaKeys)
+    .set({ past: [...others, rotation].slice(-PAST) })
+    .where(eq(umbrellaKeys.id, keyId));
+}
+
+/** Superseded pairs of a key that Umbrella refuses are dead, wherever they are held. */
+async function bury(tx: Executor, { identity, because }: NonNullable<KeyChange['dead']>): Promise<void> {
+  const held = await tx
+    .select({ id: credentials.id, tenantId: credentials.tenantId })
+    .from(credentials)
+    .where(
+      and(
+        eq(credentials.keyIdentity, identity),
+        eq(credentials.purpose, 'umbrella-api'),
+        eq(credentials.state, 'superseded'),
+      ),
+    );
+  await lockTenants(
+    tx,
+    held.map(({ tenantId }) => tenantId),
+  );
+  for (const { id, tenantId } of held) {
+    await changeCredentials(tx, tenantId, [{ id, state: 'dead', because }]);
+  }
+}
+
+const toKey = (row: typeof umbrellaKeys.$inferSelect): StoredUmbrellaKey => ({
+  id: row.id,
+  origin: row.origin,
+  identity: row.identity,
+  rotations: row.rotations,
+  rotation: row.rotation,
+  requested: row.requested,
+  sealed: row.sealed,
+  createdAt: iso(row.createdAt),
+});
+
+/** Who uses or used a key of this row, what else of Umbrella's they hold, and who holds the key as KeyAdmin. */
+async function holdersOf(tx: Executor, { identity, rotation }: StoredUmbrellaKey): Promise<KeyHolder[]> {
+  const identities = [identity, rotation?.old.identity, rotation?.fresh?.identity].filter(
+    (one) => one !== undefined && one !== null,
+  );
+  const ofKey = tx
+    .select({ tenantId: credentials.tenantId })
+    .from(credentials)
+    .where(inArray(credentials.keyIdentity, identities));
+  const rows = await tx
+    .select({
+      tenantId: tenants.id,
+      spec: tenants.spec,
+      deleting: tenants.deleting,
+      credentialId: credentials.id,
+      purpose: credentials.purpose,
+      state: credentials.state,
+      identity: credentials.keyIdentity,
+      fingerprint: credentials.fingerprint,
+      origin: credentials.origin,
+      sealed: credentials.sealed,
+      seen: sql<KeyHolder['seen']>`${statuses.facts} -> 'umbrellaKey'`,
+    })
+    .from(credentials)
+    .innerJoin(tenants, eq(tenants.id, credentials.tenantId))
+    .leftJoin(statuses, eq(statuses.tenantId, tenants.id))
+    .where(
+      and(
+        inArray(credentials.tenantId, ofKey),
+        inArray(credentials.purpose, [...PURPOSES]),
+        inArray(credentials.state, ['active', 'superseded']),
+      ),
+    )
+    .orderBy(asc(tenants.id), asc(credentials.id));
+  return rows as KeyHolder[];
+}
+
+async function anyUnidentified(tx: Executor, origin: string): Promise<boolean> {
+  const rows = await tx
+    .select({ id: credentials.id })
+    .from(credentials)
+    .where(
+      and(
+        eq(credentials.origin, origin),
+        inArray(credentials.purpose, [...PURPOSES]),
+        eq(credentials.state, 'active'),
+        isNull(credentials.keyIdentity),
+      ),
+    )
+    .limit(1);
+  return rows.length > 0;
+}
+
+async function openIntentsOf(
+  tx: Executor,
+  keyId: string,
+): Promise<{ id: string; key: string; openedAt: string }[]> {
+  const rows = await tx
+    .select()
+    .from(intents)
+    .where(
+      and(
+        isNull(intents.tenantId),
+        sql`${intents.key} like ${`umbrella-key:${keyId}:%`}`,
+        inArray(intents.outcome, ['open', 'unknown']),
+      ),
+    )
+    .orderBy(asc(intents.openedAt));
+  return rows.map(({ id, key, openedAt }) => ({ id, key, openedAt: iso(openedAt) }));
+}
