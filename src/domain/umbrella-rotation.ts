@@ -151,7 +151,7 @@ const SLOW_POLL_MS = toMs('15m');
 const CLOCK_TOLERANCE_MS = toMs('5m');
 /** Lists may be older than answers: so long an absence says nothing of what was just sent. */
 const SETTLE_MS = toMs('1m');
-/** So long a taken name may be hidden from the list before another is tried. */
+/** So long a list may lack what was made. */
 const HIDDEN_MS = toMs('10m');
 /** A new key may not work at once. */
 const PROVE_WITHIN_MS = toMs('15m');
@@ -390,8 +390,8 @@ function resting(rotation: UmbrellaRotation, ground: KeyGround): UmbrellaStep {
     return { rotation, do: 'switch', tenants: ground.usersOf(old.identity) };
   }
   if ('missing' in listed) return wait(rotation, POLL_MS, listed.missing);
-  const lost = freshIsLost(rotation, ground);
-  if (lost !== null) return stuck(rotation, lost);
+  const unseen = withoutFresh(rotation, ground);
+  if (unseen) return unseen;
   const row = listed.keys.find(({ identity }) => identity === old.identity);
   if (!row) return deleting(enter(rotation, 'Deleting', now, 'The old key is no longer listed.'), ground);
 
@@ -435,13 +435,21 @@ function resting(rotation: UmbrellaRotation, ground: KeyGround): UmbrellaStep {
 /** Never more than once a minute, but for a rehearsal whose whole rest is shorter than some minutes. */
 const pollFor = (restMs: number): number => Math.min(POLL_MS, Math.max(SOON_MS, restMs));
 
-/** The old key must not go where the new one is not there; a list that lacks both says that. */
-function freshIsLost({ fresh, tenants }: UmbrellaRotation, { listed, usersOf }: KeyGround): string | null {
+/** The old key must not go where the list does not show the new one. Null: it does. */
+function withoutFresh(rotation: UmbrellaRotation, ground: KeyGround): UmbrellaStep | null {
+  const { listed, usersOf, now } = ground;
+  const { fresh, tenants, switchedAt } = rotation;
   if ('missing' in listed || !fresh?.identity) return null;
   if (listed.keys.some(({ identity }) => identity === fresh.identity)) return null;
   // Everybody was given yet another key since: whether the one between is there does not matter.
   if (usersOf(fresh.identity).length === 0) return null;
-  return `The new key ${fresh.name} of ${tenants.join(', ')} is no longer listed: give a new Umbrella API key; the old one is not deleted.`;
+  if (ageOf(switchedAt ?? rotation.since, now) < HIDDEN_MS) {
+    return wait(rotation, POLL_MS, `The list does not show the new key ${fresh.name} yet.`);
+  }
+  return stuck(
+    rotation,
+    `The new key ${fresh.name} of ${tenants.join(', ')} is no longer listed: give a new Umbrella API key; the old one is not deleted.`,
+  );
 }
 
 function deleting(rotation: UmbrellaRotation, ground: KeyGround): UmbrellaStep {
@@ -459,8 +467,8 @@ function deleting(rotation: UmbrellaRotation, ground: KeyGround): UmbrellaStep {
   }
   if (unidentified) return wait(rotation, SOON_MS, 'A pair that is in use was not looked at yet.');
   if ('missing' in listed) return wait(rotation, POLL_MS, listed.missing);
-  const lost = freshIsLost(rotation, ground);
-  if (lost !== null) return stuck(rotation, lost);
+  const unseen = withoutFresh(rotation, ground);
+  if (unseen) return unseen;
   const row = listed.keys.find(({ identity }) => identity === old.identity);
   if (!row) return { rotation, do: 'see-dead' };
   const moved = rotation.lastUse !== null && row.lastUsedAt !== rotation.lastUse.told;

@@ -63,6 +63,7 @@ export async function keyScene(change: Change = {}): Promise<KeyScene> {
     seedScenario(simulator.world, child, 'healthy', {
       organizationId: 900_001 + index,
       parentOrganizationId,
+      lean: true,
     });
   }
   const scene = new KeyScene(simulator, clock, change);
