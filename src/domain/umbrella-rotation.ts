@@ -17,19 +17,17 @@ import type { TenantSpec } from './tenant.ts';
  * refreshed, since that would kill the pair that tenants use.
  */
 
-export const UMBRELLA_PHASES = [
-  'Pending',
-  'Creating',
-  'Verifying',
-  'Switching',
-  'Resting',
-  'Deleting',
-  'Abandoning',
-  'Completed',
-  'Failed',
-  'Cancelled',
-] as const;
-export type UmbrellaPhase = (typeof UMBRELLA_PHASES)[number];
+export type UmbrellaPhase =
+  | 'Pending'
+  | 'Creating'
+  | 'Verifying'
+  | 'Switching'
+  | 'Resting'
+  | 'Deleting'
+  | 'Abandoning'
+  | 'Completed'
+  | 'Failed'
+  | 'Cancelled';
 
 export type UmbrellaCause = 'age' | 'expiry' | 'person' | 'compromise';
 
@@ -54,6 +52,8 @@ export interface UmbrellaRotation {
     apiKeyId: string | null;
     identity: string | null;
     fingerprint: string | null;
+    /** Since when its name is refused as taken, while the list shows no such key. */
+    takenSince?: string;
   } | null;
   /** Times that one was sent for. */
   attempts: number;
@@ -149,9 +149,9 @@ const POLL_MS = toMs('1m');
 const SLOW_POLL_MS = toMs('15m');
 /** A vendor's clock may differ by so much from ours. */
 const CLOCK_TOLERANCE_MS = toMs('5m');
-/** Lists may be older than answers: so long an absence says nothing of what was just sent. */
-const SETTLE_MS = toMs('1m');
-/** So long a list may lack what was made. */
+/** A name that is taken by what the list does not show is looked for again after that time. */
+const LOOK_AGAIN_MS = toMs('30s');
+/** Lists may be older than answers: so long one may lack what was made. */
 const HIDDEN_MS = toMs('10m');
 /** A new key may not work at once. */
 const PROVE_WITHIN_MS = toMs('15m');
@@ -305,7 +305,9 @@ function creating(rotation: UmbrellaRotation, ground: KeyGround): UmbrellaStep {
   const mine = listed.keys.find(({ name }) => name === fresh.name);
   if (mine) {
     if (isOurs(rotation, mine, ground)) {
-      const lost = noted(rotation, now, `${fresh.name} is there and its secret is not: it is made again.`);
+      const { takenSince: _, ...seen } = fresh;
+      const what = `${fresh.name} is there and its secret is not: it is made again.`;
+      const lost = noted({ ...rotation, fresh: seen }, now, what);
       return { rotation: lost, do: 'remove', apiKeyId: mine.apiKeyId, name: mine.name };
     }
     return creating(renamed(rotation, ground), ground);
@@ -500,7 +502,8 @@ function abandoning(rotation: UmbrellaRotation, ground: KeyGround): UmbrellaStep
     ({ name, identity }) => name === fresh.name || (fresh.identity !== null && identity === fresh.identity),
   );
   if (!mine || !isOurs(rotation, mine, ground)) {
-    const settles = SETTLE_MS - ageOf(rotation.since, now);
+    // What was sent last may have been done, and the list be older than that.
+    const settles = (rotation.attempts > 0 ? HIDDEN_MS : 0) - ageOf(rotation.since, now);
     return settles > 0
       ? wait(rotation, settles, 'The list may be older than what was sent.')
       : ended(rotation, as, now, because);
@@ -552,9 +555,12 @@ function heardOfWrite(
       return { rotation: enter(rotation, 'Verifying', now, what, { fresh: made, provedFor: [] }), inMs: 0 };
     }
     case 'name-taken': {
-      const hidden = fresh !== null && ageOf(fresh.intendedAt, now) > HIDDEN_MS;
       const looked = noted(rotation, now, answer.because);
-      if (!hidden) return { rotation: { ...looked, held: answer.because }, inMs: SETTLE_MS / 2 };
+      const takenSince = fresh?.takenSince ?? now.toISOString();
+      if (!fresh || ageOf(takenSince, now) <= HIDDEN_MS) {
+        const marked = fresh && { ...fresh, takenSince };
+        return { rotation: { ...looked, fresh: marked, held: answer.because }, inMs: LOOK_AGAIN_MS };
+      }
       const what = `${fresh.name} is taken by a key that the list does not show: look for it in Admin > API Keys.`;
       return {
         rotation: enter(looked, 'Abandoning', now, what, { ending: { as: 'Failed', because: what } }),
