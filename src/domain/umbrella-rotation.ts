@@ -1,5 +1,5 @@
 import { formatSpan, toMs } from './duration.ts';
-import { shareOf } from './spread.ts';
+import { spreadOf } from './rotation-sight.ts';
 import type { TenantSpec } from './tenant.ts';
 
 /**
@@ -700,7 +700,7 @@ export function dueByAge(
   key: { id: string; issuedAt: string; knownSince: string },
   { maxAgeMs }: Pick<KeyWishes, 'maxAgeMs'>,
 ): Date {
-  const early = shareOf(key.id) * SPREAD * maxAgeMs;
+  const early = spreadOf(key.id) * SPREAD * maxAgeMs;
   const old = Date.parse(key.issuedAt) + maxAgeMs - early;
   return new Date(Math.max(old, Date.parse(key.knownSince) + early));
 }

@@ -400,3 +400,5 @@ export interface Housekeeping {
 
 /** What the commands need of the store: the other half of what the store implements. */
 export type * from './desk.ts';
+/** What the rotation of Umbrella's API keys needs of it. */
+export type * from './umbrella-store.ts';

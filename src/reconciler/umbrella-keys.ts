@@ -37,7 +37,7 @@ import type {
   KeyClaim,
   KeyHolder,
   KeySnapshot,
-  RotationRequest,
+  KeyRequest,
   StoredUmbrellaKey,
   SwitchedPair,
   UmbrellaKeys,
@@ -136,7 +136,7 @@ function rotationOf(
   { key, holders }: KeySnapshot,
   now: Date,
 ):
-  | { rotation: UmbrellaRotation; before: UmbrellaRotation | null; answered: RotationRequest | null }
+  | { rotation: UmbrellaRotation; before: UmbrellaRotation | null; answered: KeyRequest | null }
   | { idleMs: number } {
   const { rotation, requested } = key;
   if (rotation && !isOver(rotation)) {
@@ -213,11 +213,7 @@ interface Operator {
 
 type Went = 'on' | 'paused' | 'lost';
 
-async function stepOf(
-  work: Work,
-  rotation: UmbrellaRotation,
-  answered: RotationRequest | null,
-): Promise<Went> {
+async function stepOf(work: Work, rotation: UmbrellaRotation, answered: KeyRequest | null): Promise<Went> {
   const { snapshot, clock } = work;
   const look = needsList(rotation) ? await readList(work, rotation) : null;
   const ground = groundOf(work, look);

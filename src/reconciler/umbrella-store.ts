@@ -35,7 +35,7 @@ export interface KeyHolder {
   seen: Facts['umbrellaKey'] | null;
 }
 
-export interface RotationRequest {
+export interface KeyRequest {
   cause: Extract<UmbrellaCause, 'person' | 'compromise'>;
   by: string;
   why: string;
@@ -50,7 +50,7 @@ export interface StoredUmbrellaKey {
   rotations: number;
   /** The one under way, or the last one. */
   rotation: UmbrellaRotation | null;
-  requested: RotationRequest | null;
+  requested: KeyRequest | null;
   /** The new pair, sealed for this row, from its creation until it is in use. */
   sealed: string | null;
   /** Since when Parasol knows the key's line. */
@@ -86,7 +86,7 @@ export interface KeyChange {
   events: { tenants: string[]; events: NewEvent[] };
   intents: Result['intents'];
   /** The request that the rotation answers: it is no longer asked. */
-  answered?: RotationRequest | null;
+  answered?: KeyRequest | null;
   /** Superseded pairs of that key are dead. */
   dead?: { identity: string; because: string };
 }
@@ -139,7 +139,7 @@ export interface UmbrellaKeys {
   /** Asks for the rotation of the key that a tenant uses; the answer's `key` is its row. */
   request(
     tenantId: string,
-    request: RotationRequest,
+    request: KeyRequest,
     event: NewEvent,
   ): Promise<
     | { ok: true }

@@ -1,6 +1,13 @@
 import type pg from 'pg';
-import type { Claims, Desk, Housekeeping, Reconciles, Tokens, VaultChecks } from '../reconciler/ports.ts';
-import type { UmbrellaKeys } from '../reconciler/umbrella-store.ts';
+import type {
+  Claims,
+  Desk,
+  Housekeeping,
+  Reconciles,
+  Tokens,
+  UmbrellaKeys,
+  VaultChecks,
+} from '../reconciler/ports.ts';
 import { createClaims } from './claims.ts';
 import { openDatabase, openPool, toStoreError, withStoreErrors } from './database.ts';
 import { createDesk } from './desk.ts';

@@ -6,10 +6,10 @@ import type {
   KeyChange,
   KeyClaim,
   KeyHolder,
-  RotationRequest,
+  KeyRequest,
   StoredUmbrellaKey,
   UmbrellaKeys,
-} from '../reconciler/umbrella-store.ts';
+} from '../reconciler/ports.ts';
 import { instant, iso, jsonb, text, toJson } from './columns.ts';
 import { addCredential, changeCredentials, credentials } from './credentials.ts';
 import type { Database, Executor } from './database.ts';
@@ -33,7 +33,7 @@ export const umbrellaKeys = pgTable(
     rotations: integer('rotations').notNull().default(0),
     rotation: jsonb<UmbrellaRotation>('rotation'),
     past: jsonb<UmbrellaRotation[]>('past').notNull().default([]),
-    requested: jsonb<RotationRequest>('requested'),
+    requested: jsonb<KeyRequest>('requested'),
     sealed: text('sealed'),
     createdAt: instant('created_at').notNull().defaultNow(),
     /** When it is looked at next; while it is claimed, when the claim runs out. */

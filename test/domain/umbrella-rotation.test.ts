@@ -580,16 +580,11 @@ test('whatever happens, never are two keys alive that nobody holds, and the old 
       expect(isOver(model.stored)).toBe(true);
       const { phase, fresh } = model.stored;
       const names = [...model.keys.values()].map(({ name }) => name);
-      if (phase === 'Completed') {
-        completed += 1;
-        expect(names).toEqual([fresh?.name]);
-      } else {
-        expect(names).toEqual(['Reads customers']);
-      }
+      const done = phase === 'Completed';
+      if (done) completed += 1;
+      expect(names).toEqual(done ? [fresh?.name] : ['Reads customers']);
       expect(model.unknown()).toEqual(
-        phase === 'Completed' && ![...model.users.values()].includes(fresh?.identity ?? '')
-          ? [fresh?.name]
-          : [],
+        done && ![...model.users.values()].includes(fresh?.identity ?? '') ? [fresh?.name] : [],
       );
     }),
     { numRuns: 1_000, examples: FOUND },

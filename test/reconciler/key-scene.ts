@@ -15,7 +15,7 @@ import {
   rotateKey,
   type KeyDeps,
 } from '../../src/reconciler/umbrella-keys.ts';
-import type { RotationRequest } from '../../src/reconciler/umbrella-store.ts';
+import type { KeyRequest } from '../../src/reconciler/umbrella-store.ts';
 import { scenarioSecrets, seedScenario, type Simulator } from '../../src/simulator/index.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
 import { createVault } from '../../src/vault/index.ts';
@@ -217,12 +217,12 @@ export class KeyScene {
     await reconcile(
       { ...this.deps, reconciles: store.reconciles, claims: store.claims, random: () => 0.5 },
       claimed,
-      { ...LOOP_DEFAULTS, repairsPerHour: 60 },
+      { ...LOOP_DEFAULTS, repairsPerHour: 60, rotationsInFlight: 10 },
       new AbortController().signal,
     );
   }
 
-  async ask(tenant = 'acme', cause: RotationRequest['cause'] = 'person') {
+  async ask(tenant = 'acme', cause: KeyRequest['cause'] = 'person') {
     await identifyPairs(this.deps);
     const request = { cause, by: 'ann', why: 'Ann asked for it.' };
     return store.umbrellaKeys.request(tenant, request, { type: 'UmbrellaRotationAsked', message: 'asked' });
