@@ -202,13 +202,25 @@ function judgeManagement(
   return security;
 }
 
-function missingRights(rows: LevelRow[]): string[] {
+/** Derived once of each list: as long as a role stays as it was, its rows come as the very same list. */
+function oncePerList<T>(derive: (rows: LevelRow[]) => T): (rows: LevelRow[]) => T {
+  const derived = new WeakMap<LevelRow[], { value: T }>();
+  return (rows) => {
+    let known = derived.get(rows);
+    if (known === undefined) derived.set(rows, (known = { value: derive(rows) }));
+    return known.value;
+  };
+}
+
+const telling = oncePerList(tellingRows);
+
+const missingRights = oncePerList((rows) => {
   const allows = (level: Level) => level === 'All';
   return Object.entries(MANAGEMENT_RIGHTS).flatMap(([name, rights]) => {
     const row = rows.find((candidate) => candidate.function.toLowerCase() === name.toLowerCase());
     return row ? rights.filter((right) => !allows(row[right])).map((right) => `${name} ${right}`) : [];
   });
-}
+});
 
 interface Settings {
   members: Outcome<Listed<MemberFact>>;
@@ -238,7 +250,7 @@ async function observeSettings(
   if (active.length !== 1) return settings;
   const roleId = active[0]!.id;
   const rows = await reads.roleLevels(roleId);
-  settings.roleLevels = rows.ok ? ok({ roleId, rows: tellingRows(rows.value), source: 'settings' }) : rows;
+  settings.roleLevels = rows.ok ? ok({ roleId, rows: telling(rows.value), source: 'settings' }) : rows;
   return settings;
 }
 
@@ -265,7 +277,7 @@ async function proveKey(
     credentialId,
     fingerprint,
     member: security.value.member,
-    levels: tellingRows(security.value.levels),
+    levels: telling(security.value.levels),
     allowList: allowList.ok ? allowList.value : null,
     ...(unreadable?.ok ? { unreadable: unreadable.value } : {}),
   });

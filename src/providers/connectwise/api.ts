@@ -41,6 +41,8 @@ interface Extent {
   /** Pages by id in ascending order, as ConnectWise has them for long lists; `orderBy` does nothing then. */
   forwardOnly?: boolean;
   maxPages?: number;
+  /** What its pages were understood as is remembered by their bytes. */
+  remembered?: boolean;
 }
 
 /** True when a query of these parameters leaves the URL within what ConnectWise takes. */
@@ -92,11 +94,14 @@ export class ConnectWiseApi {
     return ok({ rows: rows.slice(0, limit), complete: listed.value.ended && rows.length <= limit });
   }
 
-  /** Every row of a list whose rows need no id. */
+  /**
+   * Every row of a list whose rows need no id. Such are the rows of a role, which come the same every time: as
+   * long as they do, it is the very same list, frozen.
+   */
   async rows<T>(path: string, schema: z.ZodType<T>): Promise<Outcome<T[]>> {
-    const all: T[] = [];
-    const listed = await this.#pages(path, schema, {}, {}, (rows) => {
-      all.push(...rows);
+    let all: T[] = [];
+    const listed = await this.#pages(path, schema, {}, { remembered: true }, (rows) => {
+      all = all.length === 0 ? rows : [...all, ...rows];
       return { news: rows.length, total: all.length };
     });
     return listed.ok ? ok(all) : listed;
@@ -121,14 +126,14 @@ export class ConnectWiseApi {
     path: string,
     schema: z.ZodType<T>,
     query: Query,
-    { limit = Infinity, forwardOnly = false, maxPages = MAX_PAGES }: Extent,
+    { limit = Infinity, forwardOnly = false, maxPages = MAX_PAGES, remembered = false }: Extent,
     take: (rows: T[]) => { news: number; total: number },
   ): Promise<Outcome<{ ended: boolean }>> {
     // One more than is wanted tells without a second call whether there is more.
     const pageSize = Math.min(PAGE_SIZE, limit + 1);
     let next: Query = forwardOnly ? {} : { page: 1 };
     for (let pages = 1; ; pages += 1) {
-      const page = await this.#page(path, schema, { ...query, ...next, pageSize }, forwardOnly);
+      const page = await this.#page(path, schema, { ...query, ...next, pageSize }, forwardOnly, remembered);
       if (!page.ok) return page;
       const { rows, answer } = page.value;
       const { news, total } = take(rows);
@@ -144,13 +149,25 @@ export class ConnectWiseApi {
     schema: z.ZodType<T>,
     query: Query,
     forwardOnly: boolean,
+    remembered: boolean,
   ): Promise<Outcome<Page<T>>> {
     const headers = forwardOnly ? { 'pagination-type': 'forward-only' } : {};
     const sent = await this.#send({ method: 'GET', path, query, headers });
     if (!sent.ok) return sent;
     const { call, answer } = sent.value;
-    const rows = parse(call, answer, z.array(schema));
+    const rows = remembered ? this.#parseOnce(call, answer, schema) : parse(call, answer, arrayOf(schema));
     return rows.ok ? ok({ rows: rows.value, answer }) : rows;
+  }
+
+  /** Rows of bytes that came before are what they were understood as then. */
+  #parseOnce<T>(call: HttpCall, answer: Answer, schema: z.ZodType<T>): Outcome<T[]> {
+    const { understood } = this.#http;
+    const { name } = answer;
+    const known = name === null ? undefined : understood.get(name, schema);
+    // The schema is what these rows were read with.
+    if (known !== undefined) return ok(known as T[]);
+    const rows = parse(call, answer, arrayOf(schema));
+    return rows.ok && name !== null ? ok(understood.keep(name, schema, rows.value)) : rows;
   }
 
   /**
@@ -228,6 +245,15 @@ function nextLink(header: string | undefined): string | null {
     if (/;\s*rel="?next"?/i.test(parameters ?? '')) return target ?? null;
   }
   return null;
+}
+
+const arrays = new WeakMap<z.ZodType, z.ZodType>();
+
+/** Made once a schema: making one costs more than reading a short list with it. */
+function arrayOf<T>(schema: z.ZodType<T>): z.ZodType<T[]> {
+  let array = arrays.get(schema);
+  if (array === undefined) arrays.set(schema, (array = z.array(schema)));
+  return array as z.ZodType<T[]>;
 }
 
 function parse<T>(call: HttpCall, { body }: Answer, schema: z.ZodType<T>): Outcome<T> {

@@ -1,4 +1,4 @@
-import type { ConfigurationFact } from '../../domain/observation.ts';
+import type { ConfigurationFact, LevelRow } from '../../domain/observation.ts';
 import { ok, type Outcome } from '../../domain/outcome.ts';
 import type { ConnectWiseReads } from '../../reconciler/ports.ts';
 import { fitsUrl, type ConnectWiseApi, type Query } from './api.ts';
@@ -45,10 +45,9 @@ export function connectWiseReads(api: ConnectWiseApi, ordering: OrderMemory): Co
     async mySecurity() {
       const rows = await api.rows('/system/mySecurity', mySecuritySchema);
       if (!rows.ok) return rows;
-      const members = new Set(rows.value.map(({ member }) => member).filter((member) => member !== null));
-      const [member = null] = members;
-      // Rows of several members are not the answer that the guide promises: then nobody's name is believed.
-      return ok({ member: members.size === 1 ? member : null, levels: rows.value.map(({ row }) => row) });
+      let told = securities.get(rows.value);
+      if (told === undefined) securities.set(rows.value, (told = securityOf(rows.value)));
+      return ok(told);
     },
 
     async tableSetup() {
@@ -122,6 +121,21 @@ export function connectWiseReads(api: ConnectWiseApi, ordering: OrderMemory): Co
       return ok({ rows: newestFirst(rows).slice(0, limit), complete: complete && rows.length <= limit });
     },
   };
+}
+
+interface Security {
+  member: string | null;
+  levels: LevelRow[];
+}
+
+/** By the list that it was made of, which is the same one as long as a vendor says the same. */
+const securities = new WeakMap<object, Security>();
+
+function securityOf(rows: { member: string | null; row: LevelRow }[]): Security {
+  const members = new Set(rows.map(({ member }) => member).filter((member) => member !== null));
+  const [member = null] = members;
+  // Rows of several members are not the answer that the guide promises: then nobody's name is believed.
+  return { member: members.size === 1 ? member : null, levels: rows.map(({ row }) => row) };
 }
 
 /** As many calls as the length of a URL asks for; rows that several of them told are told once. */

@@ -1,13 +1,17 @@
 import type { UnavailableWhy } from '../../domain/outcome.ts';
+import { TooLarge } from './exchange.ts';
 
 /** What an answer's body is, whatever its content type claims: proxies claim anything. */
-export type Body = { is: 'json'; value: unknown } | { is: 'empty' } | { is: 'html' } | { is: 'text' };
+export type Body =
+  { is: 'json'; readonly value: unknown } | { is: 'empty' } | { is: 'html' } | { is: 'text' };
 
 export interface Answer {
   status: number;
   /** Names in lower case. */
   headers: Readonly<Record<string, string>>;
   body: Body;
+  /** Names the bytes of the body among those that were understood before; null: they are not remembered. */
+  name: string | null;
 }
 
 /** Tells JSON from HTML, text and nothing. Half a JSON text is `text`. */
@@ -19,49 +23,6 @@ export function bodyOf(text: string): Body {
   } catch {
     return { is: trimmed.startsWith('<') ? 'html' : 'text' };
   }
-}
-
-/** One value a header; of repeated ones all, joined by commas as HTTP means them. */
-export function plainHeaders(
-  headers: Record<string, string | string[] | undefined>,
-): Readonly<Record<string, string>> {
-  const plain: Record<string, string> = {};
-  for (const [name, value] of Object.entries(headers)) {
-    if (value !== undefined) plain[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value;
-  }
-  return plain;
-}
-
-/** The answer has more bytes than are read. */
-class TooLarge extends Error {
-  override name = 'TooLarge';
-}
-
-/** Reads a body as UTF-8, at most `limit` bytes; throws `TooLarge` beyond, without reading on. */
-export async function readText(
-  body: AsyncIterable<Buffer> & { destroy(): unknown },
-  headers: Readonly<Record<string, string>>,
-  limit: number,
-): Promise<string> {
-  if (Number(headers['content-length'] ?? 0) > limit) {
-    abandon(body);
-    throw new TooLarge();
-  }
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > limit) throw new TooLarge();
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-function abandon(body: { destroy(): unknown; on?: unknown }): void {
-  const { on } = body as { on?: (event: 'error', listener: () => void) => void };
-  // A destroyed body reports its own end as an error, which nobody waits for.
-  on?.call(body, 'error', () => undefined);
-  body.destroy();
 }
 
 /** How a call ended without an answer, and whether the vendor may have received it. */
@@ -77,6 +38,19 @@ const NOT_CONNECTED = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'E
 /** Certificates are looked at before anything is sent. */
 const CERTIFICATE = /^(CERT_|CRL_|ERR_TLS_CERT|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH)/;
 const TLS = /^(ERR_TLS|ERR_SSL|EPROTO)/;
+
+/** A body that was JSON when it came before: parsed only where somebody asks for its value. */
+export class KnownJson {
+  readonly is = 'json';
+  readonly #bytes: Buffer;
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+  get value(): unknown {
+    const body = bodyOf(this.#bytes.toString());
+    return body.is === 'json' ? body.value : undefined;
+  }
+}
 
 /** Classifies what a connection threw. `gotHeaders`: the answer had begun. */
 export function lostBy(error: unknown, gotHeaders: boolean): Lost {

@@ -7,11 +7,13 @@ import {
 } from 'cockatiel';
 import { failed, ok, type Failure, type Outcome, type UnavailableWhy } from '../../domain/outcome.ts';
 import type { CallContext, Clock } from '../../reconciler/ports.ts';
-import { bodyOf, lostBy, plainHeaders, readText, type Answer } from './answer.ts';
+import { bodyOf, KnownJson, lostBy, type Answer } from './answer.ts';
+import { Broken, exchange } from './exchange.ts';
 import { Gates, retryAfterMs } from './gates.ts';
 import { Origins, type BreakerOptions, type Origin } from './origins.ts';
 import { redact } from './redact.ts';
 import type { Timers } from './timers.ts';
+import { Understood } from './understood.ts';
 
 export interface HttpOptions {
   clock: Clock;
@@ -69,6 +71,8 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
  * nothing, 4xx) is handed on as an `Answer`.
  */
 export class HttpClient {
+  /** What large answers were understood as; of all vendors, since bytes are bytes. */
+  readonly understood = new Understood();
   readonly #options: HttpOptions;
   readonly #gates: Gates;
   readonly #origins: Origins;
@@ -101,13 +105,17 @@ export class HttpClient {
   async send(call: HttpCall, context: CallContext): Promise<Outcome<Answer>> {
     const { clock, timers, callTimeoutMs } = this.#options;
     const left = context.deadline.getTime() - clock.now().getTime();
-    const deadline = new AbortController();
-    const endTimer = timers.after(Math.min(callTimeoutMs, Math.max(0, left)), () => deadline.abort());
-    const bounds: Bounds = { context, deadline: deadline.signal, outOfTime: left <= 0 };
+    const over = new AbortController();
+    const stop = () => over.abort();
+    const bounds: Bounds = { context, over: over.signal, outOfTime: left <= 0 };
+    const endTimer = timers.after(Math.min(callTimeoutMs, Math.max(0, left)), stop);
+    // By hand: AbortSignal.any costs more than the rest of a call's bookkeeping.
+    context.signal.addEventListener('abort', stop);
     try {
       return this.#outcome(call, await this.#guarded(call, bounds));
     } finally {
       endTimer();
+      context.signal.removeEventListener('abort', stop);
     }
   }
 
@@ -123,11 +131,11 @@ export class HttpClient {
     }
   }
 
-  #retryPolicy({ context, deadline }: Bounds) {
+  #retryPolicy({ context, over }: Bounds) {
     const { times, firstDelayMs } = this.#options.retries;
     const passing = handleWhenResult((result) => {
       const attempt = result as Attempt;
-      const stopped = context.signal.aborted || deadline.aborted;
+      const stopped = context.signal.aborted || over.aborted;
       return !stopped && 'lost' in attempt && PASSING.has(attempt.lost);
     });
     return retry(passing, {
@@ -155,36 +163,31 @@ export class HttpClient {
     const before = this.#mayLeave(call, bounds);
     if (before !== null) return before;
     this.#count(call, bounds.context);
-    let gotHeaders = false;
     try {
-      const response = await origin.pool.request({
-        method: call.method,
-        path: call.path,
-        headers: call.headers,
-        body: call.body ?? null,
-        signal: AbortSignal.any([bounds.context.signal, bounds.deadline]),
-      });
-      gotHeaders = true;
-      const headers = plainHeaders(response.headers);
-      const text = await readText(response.body, headers, this.#options.maxResponseBytes);
-      return this.#classify(call, { status: response.statusCode, headers, body: bodyOf(text) });
+      const limit = this.#options.maxResponseBytes;
+      const { status, headers, bytes } = await exchange(origin.pool, call, limit, bounds.over);
+      const name = call.effect === 'read' && status === 200 ? this.understood.nameOf(bytes) : null;
+      const known = name !== null && this.understood.has(name);
+      const body = known ? new KnownJson(bytes) : bodyOf(bytes.toString());
+      return this.#classify(call, { status, headers, body, name });
     } catch (error) {
+      if (!(error instanceof Broken)) throw error;
       if (bounds.context.signal.aborted) return lost(call, 'cancelled', 'the run was stopped');
-      if (bounds.deadline.aborted) return lost(call, 'timeout', 'no answer before the deadline');
-      const { why, mayHaveArrived, code } = lostBy(error, gotHeaders);
+      if (bounds.over.aborted) return lost(call, 'timeout', 'no answer before the deadline');
+      const { why, mayHaveArrived, code } = lostBy(error.cause, error.gotHeaders);
       return { lost: why, detail: `${named(call)}: ${code}`, mayHaveArrived };
     }
   }
 
   /** Null when a call may leave now. */
-  #mayLeave(call: HttpCall, { context, deadline, outOfTime }: Bounds): Attempt | null {
+  #mayLeave(call: HttpCall, { context, over, outOfTime }: Bounds): Attempt | null {
     const unsent = (why: UnavailableWhy, because: string) => ({
       lost: why,
       detail: `${named(call)}: not sent, ${because}`,
       mayHaveArrived: false,
     });
     if (context.signal.aborted) return unsent('cancelled', 'the run was stopped');
-    if (outOfTime || deadline.aborted) return unsent('timeout', 'no time was left');
+    if (outOfTime || over.aborted) return unsent('timeout', 'no time was left');
     const waitMs = this.#gates.waitMs(call.gate);
     return waitMs > 0 ? { waitMs, detail: `${named(call)}: not sent, the vendor asked to wait` } : null;
   }
@@ -223,7 +226,8 @@ export class HttpClient {
 
 interface Bounds {
   context: CallContext;
-  deadline: AbortSignal;
+  /** The call's own time is over, or the run was stopped. */
+  over: AbortSignal;
   /** The context's deadline had passed before the call began. */
   outOfTime: boolean;
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { KeyPair } from '../../domain/secret.ts';
 import type { TenantSpec } from '../../domain/tenant.ts';
 import type { HttpCall } from '../http/client.ts';
@@ -33,7 +33,7 @@ export class Console {
 
   /** The budget is the key's, whoever uses it (domain.md §5). */
   common(key: KeyPair): Pick<HttpCall, 'origin' | 'ca' | 'gate' | 'unnamedWaitMs'> {
-    const name = createHash('sha256').update(key.publicHalf).digest('hex');
+    const name = hash('sha256', key.publicHalf);
     return {
       origin: this.#spec.url,
       ca: this.#spec.ca,

@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { failed, ok, type Outcome } from '../../domain/outcome.ts';
 import type { KeyPair } from '../../domain/secret.ts';
 import type { CallContext, Clock } from '../../reconciler/ports.ts';
@@ -31,7 +31,7 @@ export class Tokens {
   readonly #clock: Clock;
   readonly #tokens: Shared<Token>;
   /** Names of kept tokens are made of secrets; nobody can turn them back without this. */
-  readonly #salt = randomBytes(32);
+  readonly #salt = randomBytes(32).toString('hex');
 
   constructor(http: HttpClient, clock: Clock) {
     this.#http = http;
@@ -69,8 +69,10 @@ export class Tokens {
 
   /** The secret is part of it: a wrong secret must not be proved by the right one's token. */
   #name({ url, organizationId }: Console, { publicHalf, privateHalf }: KeyPair): string {
-    const text = JSON.stringify([url, organizationId ?? null, publicHalf, privateHalf.reveal()]);
-    return createHmac('sha256', this.#salt).update(text).digest('hex');
+    return hash(
+      'sha256',
+      JSON.stringify([this.#salt, url, organizationId ?? null, publicHalf, privateHalf.reveal()]),
+    );
   }
 
   async #fetch(console: Console, key: KeyPair, context: CallContext): Promise<Outcome<Token>> {
