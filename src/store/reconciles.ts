@@ -2,7 +2,7 @@ import { and, eq, getTableColumns, sql } from 'drizzle-orm';
 import type { PgTable } from 'drizzle-orm/pg-core';
 import type pg from 'pg';
 import { ready } from '../domain/condition.ts';
-import type { Claim, Reconciles, Result } from '../reconciler/ports.ts';
+import type { Claim, Reconciles, Result, RunRecord, Snapshot, StoredStatus } from '../reconciler/ports.ts';
 import { keepable, toJson } from './columns.ts';
 import { changeCredentials, credentials, toCredential } from './credentials.ts';
 import type { Database, Executor } from './database.ts';
@@ -21,13 +21,14 @@ import { admit, keepRotation, rotations, toRotation, wishedAt } from './rotation
 import { addOwned, ownedObjects, toOwned } from './owned.ts';
 import { statuses, toStatus } from './statuses.ts';
 import { tenants, toTenant } from './tenants.ts';
+import { together } from './together.ts';
 
 /**
  * Everything that one reconcile starts from, of one moment, in one round trip: a fleet's sweep is mostly this and
  * `RECORD`. Both are prepared once a connection.
  */
 const SNAPSHOT = `
-  select row_to_json(tenants) as tenant, row_to_json(statuses) as status,
+  select tenants.id, row_to_json(tenants) as tenant, row_to_json(statuses) as status,
     (select coalesce(json_agg(c order by created_at, id), '[]') from credentials as c
       where c.tenant_id = tenants.id) as credentials,
     (select coalesce(json_agg(h order by deadline, id), '[]') from handoffs as h
@@ -39,10 +40,11 @@ const SNAPSHOT = `
     (select row_to_json(r) from rotations as r
       where r.tenant_id = tenants.id and ended_at is null) as rotation
   from tenants left join statuses on statuses.tenant_id = tenants.id
-  where tenants.id = $1`;
+  where tenants.id = any($1::text[])`;
 
 type Json = Record<string, unknown>;
 interface SnapshotRow {
+  id: string;
   tenant: Json;
   status: Json | null;
   credentials: Json[];
@@ -52,130 +54,164 @@ interface SnapshotRow {
   rotation: Json | null;
 }
 
+/** The columns of a status that hold more than a word. */
+const FINDINGS = ['facts', 'memory', 'conditions', 'drift', 'plan'] as const;
+
 /**
- * What every run leaves behind, and the end of its claim. Nothing is written unless the claim is still this one.
+ * What runs leave behind, and the end of their claims: of several tenants at once, each fenced by its own claim,
+ * all in one transaction. Nothing is written of a tenant whose claim is no longer this one; nor, where it may not
+ * wait, of one whose row somebody else holds: those are not among the ids that it answers.
+ *
  * A column of a status that did not change keeps its stored value, and with it the value's place outside the row,
  * so that a quiet run of a tenant with a large status rewrites its facts' times and no more.
  */
-const RECORD = `
-  with locked as materialized (
-    select id, run_seq, trigger_seq > run_seq as triggered from tenants
-     where id = $1 and claim_token = $2 and claim_owner = $3
-       for update
+const record = (waits: boolean): string => `
+  with given as materialized (
+    select * from unnest(
+      $1::text[], $2::bigint[], $3::text[], $4::integer[], $5::text[], $6::jsonb[], $7::jsonb[], $8::jsonb[],
+      $9::jsonb[], $10::jsonb[], $11::timestamptz[], $12::text[], $13::text[], $14::timestamptz[],
+      $15::timestamptz[], $16::text[], $17::integer[], $18::integer[], $19::text[], $20::jsonb[], $21::integer[],
+      $22::float8[]
+    ) as given (
+      tenant_id, token, owner, observed_generation, ready, ${FINDINGS.join(', ')}, observed_at, run_id, trigger,
+      started_at, finished_at, outcome, reads, writes, summary, actions, failures, in_ms
+    )
+  ), locked as materialized (
+    select tenants.id, run_seq, trigger_seq > run_seq as triggered
+      from tenants
+      join given on tenants.id = given.tenant_id and claim_token = given.token and claim_owner = given.owner
+     order by tenants.id collate "C"
+       for update of tenants ${waits ? '' : 'skip locked'}
   ), status as (
-    insert into statuses (tenant_id, observed_generation, ready, facts, memory, conditions, drift, plan, observed_at)
-    select id, $4::integer, $5, $6::jsonb, $7::jsonb, $8::jsonb, $9::jsonb, $10::jsonb, $11::timestamptz from locked
-     where $4::integer is not null
+    insert into statuses (tenant_id, observed_generation, ready, ${FINDINGS.join(', ')}, observed_at)
+    select id, observed_generation, ready, ${FINDINGS.join(', ')}, observed_at
+      from locked join given on tenant_id = id
+     where observed_generation is not null
     on conflict (tenant_id) do update
        set observed_generation = excluded.observed_generation,
            ready = excluded.ready,
            observed_at = excluded.observed_at,
-           ${['facts', 'memory', 'conditions', 'drift', 'plan']
-             .map(
-               (column) =>
-                 `${column} = case when statuses.${column} is distinct from excluded.${column} then excluded.${column} else statuses.${column} end`,
-             )
-             .join(', ')}
+           ${FINDINGS.map(
+             (column) =>
+               `${column} = case when statuses.${column} is distinct from excluded.${column} then excluded.${column} else statuses.${column} end`,
+           ).join(', ')}
   ), proved as (
     update credentials set last_proved_at = proof.at
-      from locked, unnest($12::text[], $13::timestamptz[]) as proof (id, at)
-     where credentials.id = proof.id and credentials.tenant_id = locked.id
+      from locked, unnest($23::text[], $24::text[], $25::timestamptz[]) as proof (tenant_id, id, at)
+     where credentials.id = proof.id and credentials.tenant_id = locked.id and proof.tenant_id = locked.id
   ), run as (
     insert into runs (id, tenant_id, trigger, started_at, finished_at, outcome, reads, writes, summary, actions)
-    select $14, id, $15, $16::timestamptz, $17::timestamptz, $18, $19::integer, $20::integer, $21, $22::jsonb from locked
+    select run_id, id, trigger, started_at, finished_at, outcome, reads, writes, summary, actions
+      from locked join given on tenant_id = id
   ), released as (
     update tenants
        set claim_owner = null,
            handled_seq = locked.run_seq,
            -- Counted on from the row: a spec or a key that came during the run forgot the failures before it.
-           failures = least($23::integer, failures + 1),
-           next_run_at = case when triggered then now() else now() + $24 * interval '1 millisecond' end
-      from locked
+           failures = least(given.failures, tenants.failures + 1),
+           next_run_at = case when triggered then now() else now() + in_ms * interval '1 millisecond' end
+      from locked join given on given.tenant_id = locked.id
      where tenants.id = locked.id
     returning tenants.id, triggered
   )
-  select case when triggered then pg_notify($25, id) end from released`;
+  select id, case when triggered then pg_notify($26, id) end from released`;
 
-export const createReconciles = (db: Database): Reconciles => ({
-  async snapshot(tenantId) {
-    const { rows } = await db.$client.query<SnapshotRow>({
-      name: 'parasol_snapshot',
-      text: SNAPSHOT,
-      values: [tenantId],
-    });
-    const [row] = rows;
-    if (!row) return null;
-    const held = row.credentials.map((one) => rowOf(credentials, one));
-    return {
-      tenant: toTenant(rowOf(tenants, row.tenant)),
-      status: row.status && toStatus(rowOf(statuses, row.status)),
-      credentials: held.map(toCredential),
-      sealed: Object.fromEntries(
-        held.filter(({ state }) => state !== 'dead').map(({ id, sealed }) => [id, sealed]),
-      ),
-      handoffs: row.handoffs.map((one) => toHandoff(rowOf(handoffs, one))),
-      intents: row.intents.map((one) => toOpenIntent(rowOf(intents, one))),
-      owned: row.owned.map((one) => toOwned(rowOf(ownedObjects, one))),
-      rotation: row.rotation && toRotation(rowOf(rotations, row.rotation)),
-    };
-  },
+const RECORD = { name: 'parasol_record', text: record(true) };
+const RECORD_UNLOCKED = { name: 'parasol_record_unlocked', text: record(false) };
 
-  openIntent: (claim, intent, { generation, deleting, perHour, rotation }) =>
-    db.transaction(async (tx) => {
-      const row = await lockClaimed(tx, claim);
-      if (!row) return { granted: false, because: 'claim-lost' };
-      if (row.generation !== generation || row.deleting !== deleting) {
-        return { granted: false, because: 'spec-changed' };
-      }
-      if (rotation && (await wishedAt(tx, rotation.id)) !== rotation.wishedAt) {
-        return { granted: false, because: 'spec-changed' };
-      }
-      const known = await openIntentsOf(tx, claim.tenantId);
-      if (known.some(({ key }) => key === intent.key)) return { granted: false, because: 'already-open' };
-      // Counted by one at a time, or two tenants would both be the last that the cap allows.
-      await tx.execute(sql`select pg_advisory_xact_lock(${LOCKS.space}, ${LOCKS.intents})`);
-      if ((await intentsOfLastHour(tx)) >= perHour) return { granted: false, because: 'cap' };
-      await addIntent(tx, claim.tenantId, intent);
-      return { granted: true };
-    }),
+/** Tenants of one statement. */
+const MOST_TOGETHER = 32;
 
-  admitRotation: (claim, rotationId, limit) =>
-    db.transaction(async (tx) => {
-      if (!(await lockClaimed(tx, claim))) return null;
-      // Counted by one at a time, or two tenants would both be the last that the limit allows.
-      await tx.execute(sql`select pg_advisory_xact_lock(${LOCKS.space}, ${LOCKS.rotations})`);
-      return await admit(tx, rotationId, limit);
-    }),
-
-  async record(claim, result) {
-    if (isQuiet(result)) return await recordCore(db.$client, claim, result);
-    const client = await db.$client.connect();
-    try {
-      return await openDatabase(client).transaction(async (tx) => {
-        const { tenantId } = claim;
-        const row = await lockClaimed(tx, claim);
-        if (!row) return false;
-        await addEvents(tx, tenantId, result.events);
-        if (result.forget) {
-          if (!row.deleting)
-            throw new Error(`tenant ${tenantId} is not being deleted, so it is not forgotten`);
-          // Intents outlive the tenant, for the fleet's cap.
-          await settleIntents(tx, tenantId, result.intents);
-          await tx.delete(tenants).where(eq(tenants.id, tenantId));
-          return true;
-        }
-        await changeCredentials(tx, tenantId, result.credentials);
-        await changeHandoffs(tx, tenantId, result.handoffs);
-        await settleIntents(tx, tenantId, result.intents);
-        await addOwned(tx, tenantId, result.owned);
-        if (result.rotation) await keepRotation(tx, result.rotation.now, result.rotation.heeded);
-        return await recordCore(client, claim, result);
+export function createReconciles(db: Database): Reconciles {
+  const quiet = recordTogether(db.$client);
+  return {
+    snapshot: together(async (ids: string[]) => {
+      const { rows } = await db.$client.query<SnapshotRow>({
+        name: 'parasol_snapshot',
+        text: SNAPSHOT,
+        values: [ids],
       });
-    } finally {
-      client.release();
-    }
-  },
-});
+      const byId = new Map(rows.map((row) => [row.id, row]));
+      return ids.map((id) => {
+        const row = byId.get(id);
+        return row ? toSnapshot(row) : null;
+      });
+    }, MOST_TOGETHER),
+
+    openIntent: (claim, intent, { generation, deleting, perHour, rotation }) =>
+      db.transaction(async (tx) => {
+        const row = await lockClaimed(tx, claim);
+        if (!row) return { granted: false, because: 'claim-lost' };
+        if (row.generation !== generation || row.deleting !== deleting) {
+          return { granted: false, because: 'spec-changed' };
+        }
+        if (rotation && (await wishedAt(tx, rotation.id)) !== rotation.wishedAt) {
+          return { granted: false, because: 'spec-changed' };
+        }
+        const known = await openIntentsOf(tx, claim.tenantId);
+        if (known.some(({ key }) => key === intent.key)) return { granted: false, because: 'already-open' };
+        // Counted by one at a time, or two tenants would both be the last that the cap allows.
+        await tx.execute(sql`select pg_advisory_xact_lock(${LOCKS.space}, ${LOCKS.intents})`);
+        if ((await intentsOfLastHour(tx)) >= perHour) return { granted: false, because: 'cap' };
+        await addIntent(tx, claim.tenantId, intent);
+        return { granted: true };
+      }),
+
+    admitRotation: (claim, rotationId, limit) =>
+      db.transaction(async (tx) => {
+        if (!(await lockClaimed(tx, claim))) return null;
+        // Counted by one at a time, or two tenants would both be the last that the limit allows.
+        await tx.execute(sql`select pg_advisory_xact_lock(${LOCKS.space}, ${LOCKS.rotations})`);
+        return await admit(tx, rotationId, limit);
+      }),
+
+    async record(claim, result) {
+      if (isQuiet(result)) return await quiet({ claim, result });
+      const client = await db.$client.connect();
+      try {
+        return await openDatabase(client).transaction(async (tx) => {
+          const { tenantId } = claim;
+          const row = await lockClaimed(tx, claim);
+          if (!row) return false;
+          await addEvents(tx, tenantId, result.events);
+          if (result.forget) {
+            if (!row.deleting)
+              throw new Error(`tenant ${tenantId} is not being deleted, so it is not forgotten`);
+            // Intents outlive the tenant, for the fleet's cap.
+            await settleIntents(tx, tenantId, result.intents);
+            await tx.delete(tenants).where(eq(tenants.id, tenantId));
+            return true;
+          }
+          await changeCredentials(tx, tenantId, result.credentials);
+          await changeHandoffs(tx, tenantId, result.handoffs);
+          await settleIntents(tx, tenantId, result.intents);
+          await addOwned(tx, tenantId, result.owned);
+          if (result.rotation) await keepRotation(tx, result.rotation.now, result.rotation.heeded);
+          return (await recordAll(client, RECORD, [{ claim, result }])).has(tenantId);
+        });
+      } finally {
+        client.release();
+      }
+    },
+  };
+}
+
+/** A row of the database as the ports know it. */
+function toSnapshot(row: SnapshotRow): Snapshot {
+  const held = row.credentials.map((one) => rowOf(credentials, one));
+  return {
+    tenant: toTenant(rowOf(tenants, row.tenant)),
+    status: row.status && toStatus(rowOf(statuses, row.status)),
+    credentials: held.map(toCredential),
+    sealed: Object.fromEntries(
+      held.filter(({ state }) => state !== 'dead').map(({ id, sealed }) => [id, sealed]),
+    ),
+    handoffs: row.handoffs.map((one) => toHandoff(rowOf(handoffs, one))),
+    intents: row.intents.map((one) => toOpenIntent(rowOf(intents, one))),
+    owned: row.owned.map((one) => toOwned(rowOf(ownedObjects, one))),
+    rotation: row.rotation && toRotation(rowOf(rotations, row.rotation)),
+  };
+}
 
 /** Nothing happened but the look: one statement is one transaction. */
 function isQuiet(result: Result): boolean {
@@ -187,48 +223,69 @@ function isQuiet(result: Result): boolean {
   );
 }
 
-/** False: the claim is no longer this one, and nothing was written. */
-async function recordCore(
+interface Recording {
+  claim: Claim;
+  result: Result;
+}
+
+/**
+ * Records quiet runs together. One whose tenant's row somebody holds, or that was in a statement that failed, is
+ * recorded alone: nobody waits for another tenant's lock, and nobody fails for another tenant's fault.
+ */
+function recordTogether(pool: pg.Pool): (recording: Recording) => Promise<boolean> {
+  const alone = async (recording: Recording) =>
+    (await recordAll(pool, RECORD, [recording])).has(recording.claim.tenantId);
+  const unlocked = together<Recording, boolean>(async (recordings) => {
+    const written = await recordAll(pool, RECORD_UNLOCKED, recordings).catch((error: unknown) => {
+      if (recordings.length === 1) throw error;
+      return new Set<string>();
+    });
+    return recordings.map(({ claim }) => written.has(claim.tenantId));
+  }, MOST_TOGETHER);
+  return async (recording) => (await unlocked(recording)) || (await alone(recording));
+}
+
+/** The tenants that were written; of the others the claim is no longer this one, or the row is held. */
+async function recordAll(
   client: pg.Pool | pg.PoolClient,
-  { tenantId, token, owner }: Claim,
-  { status, provedAt, run, next }: Result,
-): Promise<boolean> {
-  const { rowCount } = await client.query({
-    name: 'parasol_record',
-    text: RECORD,
+  statement: { name: string; text: string },
+  recordings: Recording[],
+): Promise<Set<string>> {
+  const each = <T>(value: (recording: Recording) => T) => recordings.map(value);
+  const found = <T>(value: (status: StoredStatus) => T) =>
+    each(({ result: { status } }) => (status ? value(status) : null));
+  const ran = <T>(value: (run: RunRecord) => T) => each(({ result: { run } }) => value(run));
+  const proofs = recordings.flatMap(({ claim: { tenantId }, result: { provedAt } }) =>
+    Object.entries(provedAt).map(([id, at]) => ({ tenantId, id, at })),
+  );
+  const { rows } = await client.query<{ id: string }>({
+    ...statement,
     values: [
-      tenantId,
-      token,
-      owner,
-      ...(status
-        ? [
-            status.observedGeneration,
-            ready(status.conditions),
-            toJson(status.facts),
-            toJson(status.memory),
-            toJson(status.conditions),
-            toJson(status.drift),
-            toJson(status.plan),
-            status.observedAt,
-          ]
-        : Array.from({ length: 8 }, () => null)),
-      Object.keys(provedAt),
-      Object.values(provedAt),
-      run.id,
-      keepable(run.trigger),
-      run.startedAt,
-      run.finishedAt,
-      run.outcome,
-      run.reads,
-      run.writes,
-      keepable(run.summary),
-      toJson(run.actions),
-      next.failures,
-      next.inMs,
+      each(({ claim }) => claim.tenantId),
+      each(({ claim }) => claim.token),
+      each(({ claim }) => claim.owner),
+      found(({ observedGeneration }) => observedGeneration),
+      found(({ conditions }) => ready(conditions)),
+      ...FINDINGS.map((column) => found((status) => toJson(status[column]))),
+      found(({ observedAt }) => observedAt),
+      ran(({ id }) => id),
+      ran(({ trigger }) => keepable(trigger)),
+      ran(({ startedAt }) => startedAt),
+      ran(({ finishedAt }) => finishedAt),
+      ran(({ outcome }) => outcome),
+      ran(({ reads }) => reads),
+      ran(({ writes }) => writes),
+      ran(({ summary }) => keepable(summary)),
+      ran(({ actions }) => toJson(actions)),
+      each(({ result }) => result.next.failures),
+      each(({ result }) => result.next.inMs),
+      proofs.map(({ tenantId }) => tenantId),
+      proofs.map(({ id }) => id),
+      proofs.map(({ at }) => at),
       TRIGGER_CHANNEL,
     ],
   });
-  return rowCount === 1;
+  return new Set(rows.map(({ id }) => id));
 }
 
 /** A row that came as JSON, as drizzle would have given it. */

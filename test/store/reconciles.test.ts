@@ -72,6 +72,85 @@ describe('recording a run', () => {
     expect((await snapshot()).status?.observedGeneration).toBe(1);
   });
 
+  describe('of several tenants at once', () => {
+    const claimAll = async (...ids: string[]) => {
+      await given(store, ...ids);
+      const taken = await store.claims.take('owner', 100, 30_000);
+      return taken.map(({ claim }) => claim).toSorted((a, b) => (a.tenantId < b.tenantId ? -1 : 1));
+    };
+    const recorded = async () => {
+      const { rows } = await store.pool.query<{ id: string; summary: string; claim_owner: string | null }>(
+        'select tenants.id, summary, claim_owner from runs join tenants on tenants.id = tenant_id order by 1',
+      );
+      return rows;
+    };
+
+    it('gives each its own run, status, proofs and next time', async () => {
+      const claims = await claimAll('a', 'b', 'c');
+      const ends = await Promise.all(
+        claims.map((claim, index) =>
+          store.reconciles.record(
+            claim,
+            resultOf({
+              run: runOf({ summary: `run of ${claim.tenantId}`, reads: index }),
+              status: index === 2 ? null : statusOf({ observedGeneration: index + 7 }),
+              next: { inMs: (index + 1) * 3_600_000, failures: 0 },
+            }),
+          ),
+        ),
+      );
+      expect(ends).toEqual([true, true, true]);
+      expect(await recorded()).toEqual(
+        ['a', 'b', 'c'].map((id) => ({ id, summary: `run of ${id}`, claim_owner: null })),
+      );
+      const { rows } = await store.pool.query(
+        `select tenants.id, observed_generation,
+                round(extract(epoch from next_run_at - now()) / 3600)::int as hours
+           from tenants left join statuses on tenant_id = id order by 1`,
+      );
+      expect(rows).toEqual([
+        { id: 'a', observed_generation: 7, hours: 1 },
+        { id: 'b', observed_generation: 8, hours: 2 },
+        { id: 'c', observed_generation: null, hours: 3 },
+      ]);
+    });
+
+    it('writes nothing of one whose claim was lost, and all of the others', async () => {
+      const [a, b, c] = await claimAll('a', 'b', 'c');
+      const lost = { ...b!, token: b!.token - 1 };
+      const ends = await Promise.all(
+        [a!, lost, c!].map((claim) => store.reconciles.record(claim, resultOf({}))),
+      );
+      expect(ends).toEqual([true, false, true]);
+      expect((await recorded()).map(({ id }) => id)).toEqual(['a', 'c']);
+    });
+
+    it('fails for one that cannot be written, and for no other', async () => {
+      const claims = await claimAll('a', 'b', 'c');
+      const ends = await Promise.allSettled(
+        claims.map((claim, index) =>
+          store.reconciles.record(claim, resultOf({ run: runOf(index === 1 ? { startedAt: 'never' } : {}) })),
+        ),
+      );
+      expect(ends.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+      expect((await recorded()).map(({ id }) => id)).toEqual(['a', 'c']);
+    });
+
+    it('waits for a row that somebody holds, while the others are written', async () => {
+      const [a, b, c] = await claimAll('a', 'b', 'c');
+      const holder = await store.pool.connect();
+      await holder.query('begin');
+      await holder.query(`select from tenants where id = 'b' for update`);
+      const held = store.reconciles.record(b!, resultOf({}));
+      expect(
+        await Promise.all([a!, c!].map((claim) => store.reconciles.record(claim, resultOf({})))),
+      ).toEqual([true, true]);
+      await holder.query('commit');
+      holder.release();
+      expect(await held).toBe(true);
+    });
+  });
+
   it('forgets a tenant only where its deletion was asked for; its events stay', async () => {
     await given(store, 'acme');
     await expect(record({ forget: true })).rejects.toThrow(/not being deleted/);
