@@ -41,6 +41,9 @@ export const LOOP_DEFAULTS = {
   writeMs: 20_000,
 } as const;
 
+/** Ms; far below what a run takes, so that slots are hardly ever empty. */
+const GATHER_MS = 10;
+
 export interface Loop {
   start(): Promise<void>;
   /** Takes no more tenants; waits for those that run, then aborts what is left and gives the claims back. */
@@ -68,6 +71,7 @@ export function createLoop(
   let again = false;
   let lastAnswer = 0;
   let timer: NodeJS.Timeout | undefined;
+  let gathering: NodeJS.Timeout | undefined;
   let heartbeat: NodeJS.Timeout | undefined;
   let unlisten: () => Promise<void> = async () => {};
 
@@ -86,8 +90,16 @@ export function createLoop(
     });
   }
 
+  /** A slot came free: with most of them in use, it waits a moment for others, that one statement fills them. */
+  function freed(): void {
+    if (stopping || runs.size <= options.concurrency / 2) return wake();
+    gathering ??= setTimeout(wake, GATHER_MS);
+  }
+
   async function take(): Promise<void> {
     clearTimeout(timer);
+    clearTimeout(gathering);
+    gathering = undefined;
     let dueInMs: number | null = null;
     try {
       const free = options.concurrency - runs.size;
@@ -122,7 +134,7 @@ export function createLoop(
       log.error({ tenant: tenantId, error: describe(error) }, 'a reconcile broke off');
     } finally {
       runs.delete(tenantId);
-      wake();
+      freed();
     }
   }
 
@@ -159,6 +171,7 @@ export function createLoop(
     async drain(deadlineMs) {
       stopping = true;
       clearTimeout(timer);
+      clearTimeout(gathering);
       await taking;
       await unlisten();
       const all = () => Promise.allSettled([...runs.values()].map(({ done }) => done));
