@@ -24,12 +24,15 @@ export interface ChildOptions {
   nodeFlags?: readonly string[];
 }
 
-/** Starts a TypeScript file of this repository in a process of its own. */
+/** What is not built yet is compiled as it is loaded. */
+const loaderOf = (file: string): string[] => (file.endsWith('.ts') ? ['--import', 'tsx'] : []);
+
+/** Starts a file of this repository in a process of its own. */
 export function startNode(file: string, args: readonly string[], options: ChildOptions = {}): Child {
   const { nodeFlags = [] } = options;
   return watched(
     file,
-    spawn(process.execPath, [...nodeFlags, '--import', 'tsx', join(ROOT, file), ...args], {
+    spawn(process.execPath, [...nodeFlags, ...loaderOf(file), join(ROOT, file), ...args], {
       cwd: ROOT,
       env: environment(options),
       stdio: ['ignore', 'pipe', 'pipe'],
