@@ -349,6 +349,7 @@ function requestOf(input: TenantInput): ExamineRequest {
       umbrellaApi: key('umbrella-api'),
       umbrellaKeyAdmin: key('umbrella-key-admin'),
       candidates: [],
+      successors: [],
     },
   };
 }

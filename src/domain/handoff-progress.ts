@@ -232,7 +232,7 @@ function deletionEnd({ credentials, rotation }: PlanningGround, handoff: Handoff
   }
   if (key.state === 'dead') return close(handoff, 'ConnectWise refuses that pair now.');
   const given = rotation && !isOver(rotation);
-  return key.state === 'superseded' && !given
+  return key.state === 'superseded' && key.purpose === 'integration' && !given
     ? {
         change: 'withdraw',
         id: handoff.id,

@@ -90,10 +90,12 @@ export type KeyProof =
       /** The Table Setup allow list; null where it could not be read. */
       allowList: string[] | null;
       /**
-       * What Umbrella needs to read and this key may not (domain.md §1), for pairs that wait to be used; absent:
-       * not asked, or not answered.
+       * What Umbrella needs to read and this key may not (domain.md §1), or what Parasol needs to read where it is
+       * one of Parasol's own; for pairs that wait to be used. Absent: not asked, or not answered.
        */
       unreadable?: string[];
+      /** Of Parasol's own keys: rights that it needs and this one has not (`ManagementFact.missing`). */
+      missing?: string[];
     }
   | { authenticates: false; credentialId: string; fingerprint: string };
 

@@ -1,3 +1,4 @@
+import type { HeldCredential } from './credential.ts';
 import { intentKey, type Action, type Plan, type Step } from './action.ts';
 import { activeKey, compareAllowList, findMember, telling } from './drift.ts';
 import {
@@ -229,13 +230,13 @@ function installSteps(ground: PlanningGround): Step[] {
   ];
 }
 
-/** A pair that was refused and still works is to be deleted by a person (rulings 16). */
+/** A pair that is not to be used and still works is to be deleted by a person (rulings 16, 23). */
 function deletionSteps(ground: PlanningGround): Step[] {
   const { credentials, facts, observedAt } = ground;
   return credentials.flatMap((credential): Step[] => {
     const proof = facts.candidates[credential.id];
-    if (credential.state !== 'refused' || !isFresh(proof, observedAt) || !proof.value.authenticates)
-      return [];
+    if (!isToDelete(ground, credential)) return [];
+    if (!isFresh(proof, observedAt) || !proof.value.authenticates) return [];
     const member = proof.value.member ?? credential.member ?? names(ground).member;
     return [
       {
@@ -246,7 +247,9 @@ function deletionSteps(ground: PlanningGround): Step[] {
           content: deleteKey(
             { ...names(ground), member },
             credential.fingerprint,
-            `It was given for ${credential.member ?? 'this tenant'}, and Parasol does not use it.`,
+            credential.purpose === 'management'
+              ? 'It was Parasol’s own, and another one does its work.'
+              : `It was given for ${credential.member ?? 'this tenant'}, and Parasol does not use it.`,
           ),
         },
         state: 'now',
@@ -255,4 +258,15 @@ function deletionSteps(ground: PlanningGround): Step[] {
       },
     ];
   });
+}
+
+/** Parasol's own key before the one in use goes only after that one was seen at work. */
+function isToDelete({ credentials, facts, observedAt }: PlanningGround, held: HeldCredential): boolean {
+  if (held.state === 'refused') return true;
+  if (held.state !== 'superseded' || held.purpose !== 'management') return false;
+  const inUse = credentials.find(({ purpose, state }) => purpose === 'management' && state === 'active');
+  const { management } = facts;
+  return (
+    isFresh(management, observedAt) && management.value.authenticates && management.credentialId === inUse?.id
+  );
 }

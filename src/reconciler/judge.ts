@@ -24,6 +24,7 @@ import {
   whyRotate,
   type RotationGround,
 } from '../domain/rotation-sight.ts';
+import { judgeSuccessors } from '../domain/successor.ts';
 import { expectedMembers, sameIdentifier, slotOf } from '../domain/tenant.ts';
 import type { NewEvent, Snapshot, StoredStatus } from './ports.ts';
 
@@ -82,7 +83,8 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
     rotation: snapshot.rotation,
     mayRotate,
   });
-  const promoted = promote(seen, candidates, look.memory, now);
+  const successors = judgeSuccessors(seen);
+  const promoted = promote(succeed(seen, successors), candidates, look.memory, now);
   const { memory } = promoted;
   if (memory.install?.adopted === null) {
     memory.install = {
@@ -151,7 +153,7 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
     status,
     ground: { ...after, memory: rotated.memory },
     owned,
-    candidates,
+    candidates: [...candidates, ...successors],
     moved,
     rotation,
     rotationWakesAt: rotated.wakesAt,
@@ -285,6 +287,29 @@ function move(
     ...(stepped ? { [before.id]: facts.integrationKey as Remembered<KeyProof> } : {}),
   };
   return { facts: { ...facts, integrationKey: proof, candidates }, credentials: after };
+}
+
+/** Parasol's own keys in their new states; what the one that takes over showed is what the key in use showed. */
+function succeed(seen: Seen, decisions: CandidateDecision[]): Seen {
+  const next = decisions.find(({ becomes }) => becomes === 'active')?.credential;
+  const becomes = new Map(decisions.map((decision) => [decision.credential.id, decision.becomes]));
+  const credentials = seen.credentials.map((held): HeldCredential => {
+    const replaced = next && held.purpose === 'management' && held.state === 'active';
+    return { ...held, state: replaced ? 'superseded' : (becomes.get(held.id) ?? held.state) };
+  });
+  const proof = next && seen.facts.candidates[next.id];
+  if (!next || !proof?.value?.authenticates) return { ...seen, credentials };
+  const { member, missing = [] } = proof.value;
+  const { failure: _, ...remembered } = proof;
+  const facts: Facts = {
+    ...seen.facts,
+    management: { ...remembered, value: { authenticates: true, member, missing } },
+  };
+  // It did the same reads in this very look.
+  for (const name of ['members', 'roles', 'roleLevels', 'writes'] as const) {
+    if (facts[name]) Object.assign(facts, { [name]: { ...facts[name], credentialId: next.id } });
+  }
+  return { ...seen, credentials, facts };
 }
 
 /** A promoted pair may be in Umbrella from now on (rulings 17); whether its member's writes tell so. */

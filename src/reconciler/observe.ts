@@ -80,6 +80,8 @@ export interface Keys {
   umbrellaKeyAdmin: HeldKey | null;
   /** Pairs that are proved but not in use. */
   candidates: HeldKey[];
+  /** Parasol's own keys that are not in use: the next one, and those before. */
+  successors: HeldKey[];
 }
 
 export interface ObserveInput {
@@ -131,6 +133,7 @@ async function observeConnectWise(
   const proofs = {
     integration: keys.integration ? proveKey(connectwise, keys.integration, context, siteAnswers) : null,
     candidates: keys.candidates.map((key) => proveKey(connectwise, key, context, siteAnswers)),
+    successors: keys.successors.map((key) => proveSuccessor(input, connectwise, key, siteAnswers)),
   };
 
   const readings: Omit<Observation, 'at'> = { candidates: {} };
@@ -157,6 +160,10 @@ async function observeConnectWise(
   for (const [index, key] of keys.candidates.entries()) {
     const proof = await proofs.candidates[index]!;
     readings.candidates[key.credentialId] = reading(proof, 'candidate key', key);
+  }
+  for (const [index, key] of keys.successors.entries()) {
+    const proof = await proofs.successors[index]!;
+    readings.candidates[key.credentialId] = reading(proof, 'management key', key);
   }
   return { readings, memory: learned };
 }
@@ -280,6 +287,47 @@ async function proveKey(
     levels: telling(security.value.levels),
     allowList: allowList.ok ? allowList.value : null,
     ...(unreadable?.ok ? { unreadable: unreadable.value } : {}),
+  });
+}
+
+/** Calls with another of Parasol's own keys; one that is to take over does what Parasol does with its key (rulings 23). */
+async function proveSuccessor(
+  { spec, context, memory, clock }: ObserveInput,
+  connectwise: ConnectWise,
+  key: HeldKey,
+  siteAnswers: boolean,
+): Promise<Outcome<KeyProof>> {
+  const reads = connectwise.reads(key.pair, context);
+  const { credentialId, fingerprint } = key;
+  const security = await reads.mySecurity();
+  if (!security.ok) {
+    return security.failure.kind === 'Unauthorized' && siteAnswers
+      ? ok({ authenticates: false, credentialId, fingerprint })
+      : security;
+  }
+  const { member, levels } = security.value;
+  const proof = {
+    authenticates: true,
+    credentialId,
+    fingerprint,
+    member,
+    levels: tellingRows(levels),
+    allowList: null,
+    missing: missingRights(levels),
+  } as const;
+  if (!key.whole) return ok(proof);
+  const settings = await observeSettings(spec, reads, member);
+  const outcomes: [string, Outcome<unknown> | undefined][] = [
+    ['API members', settings.members],
+    ['security roles', settings.roles],
+    ['role settings', settings.roleLevels],
+    ['configurations', await observeWrites(spec, reads, memory, clock.now())],
+  ];
+  const weather = outcomes.find(([, outcome]) => outcome && !outcome.ok && saysNothing(outcome.failure));
+  if (weather) return ok(proof);
+  return ok({
+    ...proof,
+    unreadable: outcomes.flatMap(([what, outcome]) => (outcome && !outcome.ok ? [what] : [])),
   });
 }
 

@@ -245,12 +245,18 @@ async function openKeys(vault: Vault, snapshot: Snapshot, retired: boolean): Pro
     open(snapshot.credentials.find((held) => held.purpose === purpose && held.state === 'active'));
   const proved = snapshot.credentials.filter((held) => isProved(held, snapshot, retired));
   const candidates = await Promise.all(proved.map(open));
+  const successors = await Promise.all(
+    snapshot.credentials
+      .filter(({ purpose, state }) => purpose === 'management' && state !== 'active' && state !== 'dead')
+      .map(open),
+  );
   return {
     management: await active('management'),
     integration: await active('integration'),
     umbrellaApi: await active('umbrella-api'),
     umbrellaKeyAdmin: await active('umbrella-key-admin'),
     candidates: candidates.filter((key) => key !== null),
+    successors: successors.filter((key) => key !== null),
   };
 }
 

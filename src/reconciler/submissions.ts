@@ -64,7 +64,10 @@ export async function replaceCredential(
     deps,
     spec,
     { purpose, pair, member: named },
-    { state: purpose === 'integration' ? 'candidate' : 'active', handoffId: null },
+    {
+      state: isProvedFirst(purpose, active?.origin === originFor(spec, purpose)) ? 'candidate' : 'active',
+      handoffId: null,
+    },
   );
   const console = purpose === 'umbrella-api' ? consoleIdentity(spec, pair.publicHalf) : undefined;
   const added = await desk.addCredential(id, credential, {
@@ -83,6 +86,10 @@ export async function replaceCredential(
   }
 }
 
+/** A key that replaces Parasol's own does the same reads before it takes over (rulings 23). */
+const isProvedFirst = (purpose: Purpose, replaces: boolean): boolean =>
+  purpose === 'integration' || (purpose === 'management' && replaces);
+
 const beingDeleted = (id: string): string => `${id} is being deleted: it takes no more keys.`;
 
 function replacementProblems(
@@ -91,7 +98,7 @@ function replacementProblems(
   given: { purpose: Purpose; member: string | null; named: string | null; fingerprint: string },
 ): Problem[] {
   const { purpose, member, named, fingerprint } = given;
-  const inUse = held.filter(({ state }) => state === 'active');
+  const inUse = held.filter(isUsed);
   const problems: Problem[] = [];
   if (purpose === 'integration' && named === null) {
     problems.push({ path: 'member', message: memberProblem(spec) });
@@ -104,6 +111,9 @@ function replacementProblems(
   }
   return problems;
 }
+
+const isUsed = ({ state }: HeldCredential): boolean =>
+  state === 'active' || state === 'proved' || state === 'candidate';
 
 const SAME_KEY = 'is in use already: Parasol’s management key and Umbrella’s key are two keys of two members';
 
@@ -202,7 +212,7 @@ function pairProblem(
   { purpose, member }: { purpose: Purpose; member: string },
   fingerprint: string,
 ): string | null {
-  const inUse = held.filter(({ state }) => state === 'active');
+  const inUse = held.filter(isUsed);
   if (isOtherKeyOfCompany(inUse, purpose, fingerprint)) return SAME_KEY;
   const active = activeOf(held, purpose);
   if (active?.fingerprint === fingerprint) {

@@ -98,6 +98,7 @@ describe('a key in the input is a bootstrap value:', () => {
   test('one that a replacement superseded does not come back with the next apply', async () => {
     await applied(commands, managed('rotated', 'rotated-1'));
     value(await commands.replaceCredential('rotated', 'management', pair('rotated-2'), null));
+    await desk.becomes('rotated', 'rotated-2', 'active');
     expect((await warned(managed('rotated', 'rotated-1')))[0]).toContain('a newer one took its place');
     expect(await desk.keys('rotated', 'management', ['rotated-1', 'rotated-2'])).toEqual([
       'superseded rotated-1',
@@ -158,6 +159,7 @@ describe('a key is sent nowhere but where it was given for:', () => {
   test('a pair that a rotation retired at the old site does not come back at the new one', async () => {
     await applied(commands, managed('stale', 'stale-1'));
     value(await commands.replaceCredential('stale', 'management', pair('stale-2'), null));
+    await desk.becomes('stale', 'stale-2', 'active');
     const warnings = await warned(managed('stale', 'stale-1', EU_SITE));
     expect(warnings[0]).toContain('a newer one took its place');
     expect(warnings[1]).toContain(`was given for ${SITE} and is not sent anywhere else`);
@@ -251,7 +253,6 @@ describe('a console is one tenant’s:', () => {
 
 describe('a credential is replaced', () => {
   test.each<[Purpose, string]>([
-    ['management', SITE],
     ['umbrella-api', UMBRELLA],
     ['umbrella-key-admin', UMBRELLA],
   ])('at once, where it is the %s key', async (purpose, origin) => {
@@ -266,6 +267,17 @@ describe('a credential is replaced', () => {
       `active ${id}-2`,
     ]);
     expect(await desk.opens(id, purpose, origin)).toBe(`${id}-2`);
+  });
+
+  test('once it did the same reads, where it is the management key', async () => {
+    await applied(commands, input('parasols'));
+    value(await commands.replaceCredential('parasols', 'management', pair('parasols-1'), null));
+    value(await commands.replaceCredential('parasols', 'management', pair('parasols-2'), null));
+    expect(await desk.keys('parasols', 'management', ['parasols-1', 'parasols-2'])).toEqual([
+      'active parasols-1',
+      'candidate parasols-2',
+    ]);
+    expect(await desk.opens('parasols', 'management', SITE)).toBe('parasols-1');
   });
 
   test('after its proof, where it is the integration key', async () => {

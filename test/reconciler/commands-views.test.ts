@@ -297,6 +297,7 @@ describe('the status', () => {
       }),
     );
     value(await commands.replaceCredential('keys', 'management', pair('keys-m2'), null));
+    await desk.becomes('keys', 'keys-m2', 'active');
     value(await commands.replaceCredential('keys', 'integration', pair('keys-i1'), 'umbrella-a'));
     await desk.becomes('keys', 'keys-i1', 'dead');
     const states = async () =>

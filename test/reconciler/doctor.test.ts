@@ -25,6 +25,7 @@ function held(spec: TenantSpec, pairs: Partial<Record<Slot, KeyPair>>) {
     umbrellaApi: null,
     umbrellaKeyAdmin: null,
     candidates: [],
+    successors: [],
   };
   const credentials: HeldCredential[] = [];
   for (const slot of Object.keys(PURPOSES) as Slot[]) {
