@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { CONDITION_TYPES } from '../domain/condition.ts';
 import { HANDOFF_KINDS } from '../domain/handoff.ts';
 import { ROTATION_CAUSES, ROTATION_PHASES } from '../domain/rotation.ts';
+import { UMBRELLA_CAUSES, UMBRELLA_PHASES } from '../domain/umbrella-rotation.ts';
 import { purposeSchema, tenantIdSchema, tenantInputSchema, tenantSpecSchema } from '../domain/tenant.ts';
 import { problemSchema } from './problem.ts';
 
@@ -165,6 +166,24 @@ export const rotationRecord = rotationView
   })
   .meta({ id: 'RotationRecord' });
 
+const umbrellaRotationView = z
+  .object({
+    number: z.int(),
+    phase: z.enum(UMBRELLA_PHASES),
+    since: time,
+    startedAt: time,
+    cause: z.enum(UMBRELLA_CAUSES),
+    why: z.string(),
+    by: z.string().nullable().describe('Who asked; null: Parasol itself.'),
+    old: z.string().describe('The fingerprint of the key that goes.'),
+    new: z.string().nullable(),
+    tenants: z.array(z.string()).describe('Who was given the new key: all who share it.'),
+    held: z.string().nullable().describe('Why it does not go on at present.'),
+    stuck: z.string().nullable().describe('What a person must look at.'),
+    evidence: z.array(z.object({ at: time, what: z.string() })),
+  })
+  .meta({ id: 'UmbrellaRotation' });
+
 export const rotating = z.object({
   rotation: z.string(),
   trigger: z.int().describe('Handled once the status says `trigger.handled` is at least this.'),
@@ -204,6 +223,7 @@ export const statusView = z
       configurations: z.int().nullable(),
     }),
     rotation: rotationView.nullable(),
+    umbrellaRotation: umbrellaRotationView.nullable(),
     handoffs: z.array(
       z.object({
         id: z.string(),

@@ -1,10 +1,31 @@
 import type { Verdict } from './condition.ts';
 import { formatSpan, toMs } from './duration.ts';
 import { isOver, type Rotation } from './rotation.ts';
+import { isOver as isUmbrellaOver } from './umbrella-rotation.ts';
 import { ageOf, no, pairInUse, yes, type Look } from './verdict.ts';
 
-/** What is to be said of the rotation of the integration key. One under way makes no tenant unready (design.md §5). */
+/**
+ * What is to be said of rotations: the integration key's first, then the Umbrella key's. One under way makes no
+ * tenant unready (design.md §5).
+ */
 export function rotationHealthy(look: Look): Verdict {
+  const integration = integrationHealthy(look);
+  const { umbrellaRotation } = look;
+  if (!umbrellaRotation || integration.status !== 'True') return integration;
+  const { phase, number, stuck, held, evidence } = umbrellaRotation;
+  const last = evidence.at(-1)?.what ?? '';
+  if (stuck !== null) return no('UmbrellaRotationStuck', `The rotation of the Umbrella key: ${stuck}`);
+  if (phase === 'Failed') {
+    return no('UmbrellaRotationFailed', `Rotation ${number} of the Umbrella key failed. ${last}`);
+  }
+  if (isUmbrellaOver(umbrellaRotation)) return integration;
+  const message = `The Umbrella key is being rotated (${phase}). ${held ?? last}`;
+  return integration.reason === 'NoRotation'
+    ? yes('UnderWay', message)
+    : { ...integration, message: `${integration.message} ${message}` };
+}
+
+function integrationHealthy(look: Look): Verdict {
   const { rotation, memory, credentials } = look;
   const alive = credentials.find(
     ({ purpose, state, lastProvedAt }) =>

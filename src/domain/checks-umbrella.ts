@@ -49,13 +49,41 @@ export function umbrellaKeyValid(look: Look): Verdict {
 }
 
 function expiryVerdict(look: Look, key: HeldCredential, seen: string): Verdict {
-  const { spec } = look;
   const expiry = expiryOf(look, key);
   if ('verdict' in expiry) return expiry.verdict;
+  const own = ownExpiryVerdict(look, key, seen, expiry);
+  return own.status === 'True' ? (adminExpiring(look) ?? own) : own;
+}
+
+/** What rotates the Umbrella key must not expire first; it lists itself (rulings 22). */
+function adminExpiring(look: Look): Verdict | null {
+  const admin = pairInUse(look, 'umbrella-key-admin');
+  const { umbrellaAdminKey: listed } = look.facts;
+  const at = listed?.value?.expiresAt;
+  if (!admin || !at || listed.credentialId !== admin.id) return null;
+  const left = -ageOf(look, at);
+  if (left > toMs(look.spec.umbrella.expiryWarning)) return null;
+  return no(
+    'KeyAdminExpiring',
+    `The KeyAdmin key ${admin.fingerprint} ${left <= 0 ? `expired on ${at}` : `expires in ${formatSpan(left)}`}, and nobody but a person can make another: make it in Admin > API Keys and ${give(look, 'umbrella-key-admin')}.`,
+  );
+}
+
+function ownExpiryVerdict(
+  look: Look,
+  key: HeldCredential,
+  seen: string,
+  expiry: { at: string | null; told: string },
+): Verdict {
+  const { spec } = look;
   const works = `Gets a token and lists customers, seen ${seen}`;
   if (expiry.at === null) return yes('Valid', `${works}; never expires (${expiry.told}).`);
   const left = -ageOf(look, expiry.at);
-  const anew = `make a new one in Admin > API Keys and ${give(look, 'umbrella-api')}`;
+  const byItself =
+    pairInUse(look, 'umbrella-key-admin') !== null && spec.mode === 'repair' && !spec.paused && left > 0;
+  const anew = byItself
+    ? 'it is rotated before that, once every tenant that shares it is in mode repair'
+    : `make a new one in Admin > API Keys and ${give(look, 'umbrella-api')}`;
   if (left <= 0) {
     return no('Expired', `The Umbrella key expired on ${expiry.at} (${expiry.told}): ${anew}.`);
   }

@@ -13,6 +13,7 @@ import { rotationHealthy } from './checks-rotation.ts';
 import type { Facts, Reference } from './observation.ts';
 import type { Rotation, RotationPhase } from './rotation.ts';
 import type { TenantSpec } from './tenant.ts';
+import type { UmbrellaRotation } from './umbrella-rotation.ts';
 import { horizonsOf, no, yes, type Look } from './verdict.ts';
 
 export const CONDITION_TYPES = [
@@ -53,6 +54,8 @@ export interface Circumstances {
   now: Date;
   /** The rotation of the integration key that is under way, or that ended just now; null: none is. */
   rotation: Rotation | null;
+  /** The rotation of the Umbrella key in use that is under way, or the last one; null: none yet. */
+  umbrellaRotation: UmbrellaRotation | null;
   /** The fleet's cap held a repair of this tenant back (rulings 12). */
   capReached: boolean;
 }

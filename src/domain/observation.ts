@@ -151,6 +151,8 @@ export interface FactValues {
   umbrellaKeyAdmin: UmbrellaAccessFact;
   /** Null: the KeyAdmin key lists no key of this client id. */
   umbrellaKey: UmbrellaKeyFact | null;
+  /** The KeyAdmin key's own row; null: it does not list itself. */
+  umbrellaAdminKey: UmbrellaKeyFact | null;
   customers: CustomerFact[];
 }
 export type FactName = keyof FactValues;

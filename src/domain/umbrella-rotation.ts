@@ -17,19 +17,22 @@ import type { TenantSpec } from './tenant.ts';
  * refreshed, since that would kill the pair that tenants use.
  */
 
-export type UmbrellaPhase =
-  | 'Pending'
-  | 'Creating'
-  | 'Verifying'
-  | 'Switching'
-  | 'Resting'
-  | 'Deleting'
-  | 'Abandoning'
-  | 'Completed'
-  | 'Failed'
-  | 'Cancelled';
+export const UMBRELLA_PHASES = [
+  'Pending',
+  'Creating',
+  'Verifying',
+  'Switching',
+  'Resting',
+  'Deleting',
+  'Abandoning',
+  'Completed',
+  'Failed',
+  'Cancelled',
+] as const;
+export type UmbrellaPhase = (typeof UMBRELLA_PHASES)[number];
 
-export type UmbrellaCause = 'age' | 'expiry' | 'person' | 'compromise';
+export const UMBRELLA_CAUSES = ['age', 'expiry', 'person', 'compromise'] as const;
+export type UmbrellaCause = (typeof UMBRELLA_CAUSES)[number];
 
 /** One rotation of one key. Times are ISO 8601; `identity` names a key without telling its client id. */
 export interface UmbrellaRotation {

@@ -12,6 +12,7 @@ import { noFacts } from '../domain/observation.ts';
 import { deadlineOf, waitsFor, type Rotation } from '../domain/rotation.ts';
 import { whyHeld } from '../domain/rotation-sight.ts';
 import { inSlots, originFor, slotOf, subjectOf, type TenantSpec } from '../domain/tenant.ts';
+import { isOver, type UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import { horizonsOf } from '../domain/verdict.ts';
 import type {
   CustomerView,
@@ -22,6 +23,7 @@ import type {
   StatusView,
   TenantSummary,
   TenantView,
+  UmbrellaRotationView,
 } from './commands.ts';
 import type { StoredStatus, StoredTenant, TenantRecord, TenantRow } from './ports.ts';
 
@@ -64,14 +66,23 @@ function keyView(spec: TenantSpec, held: HeldCredential): KeyView {
   };
 }
 
-/** What is in use or waits, and pairs that died since the one in use came; the rest is history. */
-function currentKeys(spec: TenantSpec, credentials: HeldCredential[]): KeyView[] {
+/**
+ * What is in use or waits, the Umbrella key that a rotation has still to delete, and pairs that died since the one
+ * in use came; the rest is history.
+ */
+function currentKeys(
+  spec: TenantSpec,
+  credentials: HeldCredential[],
+  umbrella: UmbrellaRotation | null,
+): KeyView[] {
+  const goes = (held: HeldCredential) =>
+    umbrella !== null && !isOver(umbrella) && held.fingerprint === umbrella.old.fingerprint;
   const inUse = (held: HeldCredential) =>
     credentials.find(({ purpose, state }) => purpose === held.purpose && state === 'active');
   return credentials
     .filter(
       (held) =>
-        held.state !== 'superseded' &&
+        (held.state !== 'superseded' || goes(held)) &&
         (held.state !== 'dead' || held.createdAt > (inUse(held)?.createdAt ?? '')),
     )
     .map((held) => keyView(spec, held));
@@ -124,7 +135,7 @@ export function summaryView({ tenant, observed }: TenantRow, now: Date): TenantS
 }
 
 export function statusView(record: TenantRecord, now: Date): StatusView {
-  const { tenant, status, credentials, handoffs, lastRun, rotation } = record;
+  const { tenant, status, credentials, handoffs, lastRun, rotation, umbrellaRotation } = record;
   const { id, deleting, generation, triggerSeq, handledSeq, nextReconcileAt } = tenant;
   const spec = inSlots(tenant.spec, status?.memory.slots);
   return {
@@ -138,9 +149,10 @@ export function statusView(record: TenantRecord, now: Date): StatusView {
     ready: readiness(tenant, status, now).ready,
     conditions: status?.conditions ?? [],
     drift: status?.drift ?? [],
-    keys: currentKeys(spec, credentials),
+    keys: currentKeys(spec, credentials, umbrellaRotation),
     evidence: evidenceView(tenant.spec, status, now),
     rotation: rotation && rotationView(record, rotation),
+    umbrellaRotation: umbrellaRotation && umbrellaRotationView(umbrellaRotation),
     handoffs: handoffs.map(({ id, kind, subject, state, deadline, claimedBy, overdueSince }) => ({
       id,
       kind,
@@ -181,6 +193,13 @@ function rotationView(
     rollingBack: rotation.reversed || rotation.undoing,
   };
 }
+
+const umbrellaRotationView = (rotation: UmbrellaRotation): UmbrellaRotationView => {
+  const { number, phase, since, startedAt, cause, why, by, tenants, held, stuck, evidence, old, fresh } =
+    rotation;
+  const named = { old: old.fingerprint, new: fresh?.fingerprint ?? null };
+  return { number, phase, since, startedAt, cause, why, by, ...named, tenants, held, stuck, evidence };
+};
 
 export function rotationRecordView(
   record: Pick<TenantRecord, 'tenant' | 'status'>,

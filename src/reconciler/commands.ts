@@ -5,6 +5,7 @@ import type { Plan } from '../domain/action.ts';
 import type { Rotation, RotationCause, RotationPhase } from '../domain/rotation.ts';
 import type { KeyPair } from '../domain/secret.ts';
 import type { Purpose, TenantInput, TenantSpec } from '../domain/tenant.ts';
+import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 
 /**
  * The use cases: the only way in, shared by the API and the CLI. A command either did all that it says or
@@ -73,6 +74,7 @@ export interface StatusView {
     configurations: number | null;
   };
   rotation: RotationView | null;
+  umbrellaRotation: UmbrellaRotationView | null;
   handoffs: Pick<Handoff, 'id' | 'kind' | 'subject' | 'state' | 'deadline' | 'claimedBy' | 'overdueSince'>[];
   lastRun: RunView | null;
   /** The number of the last trigger, and of the last one that a finished run answered. */
@@ -99,6 +101,26 @@ export interface RotationView {
   rollingBack: boolean;
 }
 
+/** Where the rotation of the Umbrella key is, or how the last one ended; the key may be shared (rulings 22). */
+export type UmbrellaRotationView = Pick<
+  UmbrellaRotation,
+  | 'number'
+  | 'phase'
+  | 'since'
+  | 'startedAt'
+  | 'cause'
+  | 'why'
+  | 'by'
+  | 'tenants'
+  | 'held'
+  | 'stuck'
+  | 'evidence'
+> & {
+  old: string;
+  /** Null until it was made. */
+  new: string | null;
+};
+
 /** All that is kept of a rotation, for an auditor: fingerprints and what was seen, never a value. */
 export type RotationRecordView = RotationView &
   Pick<
@@ -107,6 +129,7 @@ export type RotationRecordView = RotationView &
   >;
 
 export interface RotationRequest {
+  credential: 'integration' | 'umbrella-api';
   by: string;
   reason: string;
   /** Ignores window and overlap. */
@@ -201,7 +224,9 @@ export interface Commands {
     id: string,
     submission: { by: string; pair: KeyPair | null; attest: boolean },
   ): Promise<Answer<{ handoff: Handoff; trigger: number }>>;
-  /** Asks for a rotation of the integration key, or hurries the one that is under way. */
+  /**
+   * Asks for a rotation, or hurries the one that is under way. An Umbrella key is rotated for all who share it.
+   */
   rotate(id: string, request: RotationRequest): Promise<Answer<{ rotation: string; trigger: number }>>;
   /** Takes the rotation under way back. */
   rollback(

@@ -12,6 +12,7 @@ import {
 import type { Answer, Commands, TenantView } from './commands.ts';
 import type { Clock, Desk, Ids, TenantRecord, Vault } from './ports.ts';
 import { reveal, rollback, rotate } from './rotations.ts';
+import { rotateUmbrellaKey } from './umbrella-requests.ts';
 import { handoffRefusal, replaceCredential, submitHandoff } from './submissions.ts';
 
 export interface CommandDeps {
@@ -106,7 +107,10 @@ export function createCommands(deps: CommandDeps): Commands {
       return released.ok ? done(released.handoff) : handoffRefusal(id, released.refusal);
     },
 
-    rotate: (id, request) => rotate(deps, id, request),
+    rotate: (id, request) =>
+      request.credential === 'umbrella-api'
+        ? rotateUmbrellaKey(deps, id, request)
+        : rotate(deps, id, request),
     rollback: (id, asked) => rollback(deps, id, asked),
     reveal: (id, asked) => reveal(deps, id, asked),
 

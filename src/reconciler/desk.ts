@@ -3,8 +3,16 @@ import type { HeldCredential } from '../domain/credential.ts';
 import type { Handoff } from '../domain/handoff.ts';
 import type { Rotation, Wish } from '../domain/rotation.ts';
 import type { Purpose, TenantSpec } from '../domain/tenant.ts';
+import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import type { EventView, Page } from './commands.ts';
-import type { NewEvent, RunRecord, StoredStatus, StoredTenant } from './ports.ts';
+import type {
+  KeyRequest,
+  KeyRequestRefusal,
+  NewEvent,
+  RunRecord,
+  StoredStatus,
+  StoredTenant,
+} from './ports.ts';
 
 export type { EventView, Page };
 
@@ -61,6 +69,8 @@ export interface TenantRecord {
   lastRun: RunRecord | null;
   /** The rotation that has not ended; null: none. */
   rotation: Rotation | null;
+  /** The rotation of the Umbrella key in use that is under way, or the last one; null: none yet. */
+  umbrellaRotation: UmbrellaRotation | null;
 }
 
 /** One row of the list of tenants; `observed` is null until a run has observed something. */
@@ -183,6 +193,16 @@ export interface Desk {
     events: NewEvent[],
     cause: string,
   ): Promise<{ ok: true; rotation: string; trigger: number } | { ok: false; because: 'not-found' | 'none' }>;
+  /**
+   * Asks for the rotation of the Umbrella key that a tenant uses, for all who share it, and triggers the tenant's
+   * run. `rotation` names the key's row.
+   */
+  requestKeyRotation(
+    tenantId: string,
+    request: KeyRequest,
+    events: NewEvent[],
+    cause: string,
+  ): Promise<{ ok: true; rotation: string; trigger: number } | { ok: false; refusal: KeyRequestRefusal }>;
   /** Every rotation of a tenant, newest first. */
   rotations(tenantId: string): Promise<Rotation[]>;
 }

@@ -54,7 +54,16 @@ export async function examine(
   });
   const facts = remember(known.facts, observation);
   const conditions = evaluate(
-    { spec, facts, memory, credentials, now: clock.now(), capReached: false, rotation: null },
+    {
+      spec,
+      facts,
+      memory,
+      credentials,
+      now: clock.now(),
+      capReached: false,
+      rotation: null,
+      umbrellaRotation: null,
+    },
     0,
     [],
   );

@@ -66,7 +66,7 @@ export interface Judgement {
  * same look judged twice says the same.
  */
 export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: Date): Judgement {
-  const { tenant, status: before, handoffs } = snapshot;
+  const { tenant, status: before, handoffs, umbrellaRotation } = snapshot;
   const { spec, generation } = tenant;
   const { observation } = look;
   const observedAt = observation.at;
@@ -100,7 +100,7 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
     { facts, credentials }: Pick<Seen, 'facts' | 'credentials'>,
   ) =>
     evaluate(
-      { spec, facts, memory, credentials, now, capReached, rotation },
+      { spec, facts, memory, credentials, now, capReached, rotation, umbrellaRotation },
       generation,
       before?.conditions ?? [],
     );

@@ -399,12 +399,14 @@ async function ofType(
   return ok({ type, configurations: found.value.rows, complete: found.value.complete });
 }
 
+type UmbrellaFact = 'umbrellaAccess' | 'umbrellaKeyAdmin' | 'umbrellaKey' | 'umbrellaAdminKey' | 'customers';
+
 async function observeUmbrella(
   { keys, context, clock }: ObserveInput,
   umbrella: Umbrella,
-): Promise<Pick<Observation, 'umbrellaAccess' | 'umbrellaKeyAdmin' | 'umbrellaKey' | 'customers'>> {
+): Promise<Pick<Observation, UmbrellaFact>> {
   const reading = reader(clock);
-  const readings: Pick<Observation, 'umbrellaAccess' | 'umbrellaKeyAdmin' | 'umbrellaKey' | 'customers'> = {};
+  const readings: Pick<Observation, UmbrellaFact> = {};
   const api = async () => {
     if (!keys.umbrellaApi) return;
     const { pair } = keys.umbrellaApi;
@@ -424,12 +426,10 @@ async function observeUmbrella(
     );
     readings.umbrellaKeyAdmin = reading(access, 'KeyAdmin key', keys.umbrellaKeyAdmin);
     if (!answer) return;
-    const inUse = keys.umbrellaApi?.pair.publicHalf;
-    readings.umbrellaKey = reading(
-      answer.ok ? ok(keyFact(answer.value.find(({ clientId }) => clientId === inUse))) : answer,
-      'KeyAdmin key',
-      keys.umbrellaApi,
-    );
+    const row = (ofClient: string | undefined): Outcome<UmbrellaKeyFact | null> =>
+      answer.ok ? ok(keyFact(answer.value.find(({ clientId }) => clientId === ofClient))) : answer;
+    readings.umbrellaKey = reading(row(keys.umbrellaApi?.pair.publicHalf), 'KeyAdmin key', keys.umbrellaApi);
+    readings.umbrellaAdminKey = reading(row(pair.publicHalf), 'KeyAdmin key', keys.umbrellaKeyAdmin);
   };
   await Promise.all([api(), admin()]);
   return readings;

@@ -18,6 +18,7 @@ import type { OwnedObject } from '../domain/ground.ts';
 import type { KeyPair } from '../domain/secret.ts';
 import type { Rotation, Wish } from '../domain/rotation.ts';
 import type { Purpose, TenantSpec } from '../domain/tenant.ts';
+import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 
 /**
  * What the reconciler needs of the world, and nothing else. `store`, `vault` and `providers` implement these
@@ -277,6 +278,8 @@ export interface Snapshot {
   owned: OwnedObject[];
   /** The rotation of the integration key that has not ended; null: none. */
   rotation: Rotation | null;
+  /** The rotation of the Umbrella key in use that is under way, or the last one; null: none yet. */
+  umbrellaRotation: UmbrellaRotation | null;
 }
 
 export interface OpenIntent {

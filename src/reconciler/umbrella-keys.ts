@@ -433,7 +433,7 @@ function told({ before, snapshot }: Work, rotation: UmbrellaRotation): KeyChange
     const message = `Rotation ${number} of the Umbrella API key does not go on: ${stuck}`;
     events.push({ type: 'UmbrellaRotationStuck', message, data });
   }
-  return { tenants, events };
+  return { tenants, events, wake: isOver(rotation) || (stuck !== null && stuck !== before?.stuck) };
 }
 
 const NO_OPERATOR = 'No KeyAdmin key could be used.';

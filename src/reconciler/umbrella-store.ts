@@ -41,6 +41,14 @@ export interface KeyRequest {
   why: string;
 }
 
+export type KeyRequestRefusal =
+  | { because: 'not-found' | 'no-key' | 'no-key-admin' }
+  /** The pair was given just now, and was not looked at yet. */
+  | { because: 'not-identified' }
+  /** A tenant that uses the key too does not allow it. */
+  | { because: 'hindered'; by: string; mode: TenantSpec['mode']; paused: boolean; deleting: boolean }
+  | { because: 'under-way'; rotation: UmbrellaRotation };
+
 export interface StoredUmbrellaKey {
   id: string;
   origin: string;
@@ -82,8 +90,8 @@ export interface KeyChange {
   rotation: UmbrellaRotation;
   /** Absent: it stays as it is. */
   sealed?: string | null;
-  /** Told to each of these tenants. */
-  events: { tenants: string[]; events: NewEvent[] };
+  /** Told to each of these tenants; `wake`: their status is to tell it too, so that they run. */
+  events: { tenants: string[]; events: NewEvent[]; wake: boolean };
   intents: Result['intents'];
   /** The request that the rotation answers: it is no longer asked. */
   answered?: KeyRequest | null;
@@ -136,14 +144,4 @@ export interface UmbrellaKeys {
   ): Promise<'switched' | 'changed' | 'claim-lost'>;
   /** Gives the claim back untouched. */
   release(claim: KeyClaim, dueInMs: number): Promise<void>;
-  /** Asks for the rotation of the key that a tenant uses; the answer's `key` is its row. */
-  request(
-    tenantId: string,
-    request: KeyRequest,
-    event: NewEvent,
-  ): Promise<
-    | { ok: true }
-    | { ok: false; because: 'no-key' | 'not-identified' }
-    | { ok: false; because: 'under-way'; rotation: UmbrellaRotation }
-  >;
 }

@@ -12,6 +12,7 @@ import { pageOfRuns } from './runs.ts';
 import { statuses, toStatus } from './statuses.ts';
 import { tenants, toTenant } from './tenants.ts';
 import { triggerTenant } from './trigger.ts';
+import { requestKeyRotation, umbrellaRotationOf } from './umbrella-keys.ts';
 
 const ONE_SNAPSHOT = { isolationLevel: 'repeatable read', accessMode: 'read only' } as const;
 
@@ -89,6 +90,7 @@ export const createDesk = (db: Database): Desk => ({
         handoffs: await listHandoffs(tx, { tenant: id, live: true }),
         lastRun: items[0] ?? null,
         rotation: await liveRotation(tx, id),
+        umbrellaRotation: await umbrellaRotationOf(tx, id),
       };
     }, ONE_SNAPSHOT),
 
@@ -226,6 +228,15 @@ export const createDesk = (db: Database): Desk => ({
       await tx.update(rotations).set({ wish }).where(eq(rotations.id, live.id));
       await addEvents(tx, tenantId, events);
       return { ok: true, rotation: live.id, trigger: await triggerLocked(tx, tenantId, cause, true) };
+    }),
+
+  requestKeyRotation: (tenantId, request, events, cause) =>
+    db.transaction(async (tx) => {
+      if (!(await lockTenant(tx, tenantId))) return { ok: false, refusal: { because: 'not-found' } };
+      const asked = await requestKeyRotation(tx, tenantId, request);
+      if (!asked.ok) return asked;
+      await addEvents(tx, tenantId, events);
+      return { ok: true, rotation: asked.keyId, trigger: await triggerLocked(tx, tenantId, cause, true) };
     }),
 
   rotations: (tenantId) => rotationsOf(db, tenantId),

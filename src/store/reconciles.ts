@@ -2,6 +2,7 @@ import { and, eq, getTableColumns, sql } from 'drizzle-orm';
 import type { PgTable } from 'drizzle-orm/pg-core';
 import type pg from 'pg';
 import { ready } from '../domain/condition.ts';
+import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import type { Claim, Reconciles, Result, RunRecord, Snapshot, StoredStatus } from '../reconciler/ports.ts';
 import { keepable, toJson } from './columns.ts';
 import { changeCredentials, credentials, toCredential } from './credentials.ts';
@@ -22,6 +23,7 @@ import { addOwned, ownedObjects, toOwned } from './owned.ts';
 import { statuses, toStatus } from './statuses.ts';
 import { tenants, toTenant } from './tenants.ts';
 import { together } from './together.ts';
+import { ROTATION_OF_TENANT } from './umbrella-keys.ts';
 
 /**
  * Everything that one reconcile starts from, of one moment, in one round trip: a fleet's sweep is mostly this and
@@ -38,7 +40,8 @@ const SNAPSHOT = `
     (select coalesce(json_agg(o order by kind, name), '[]') from owned_objects as o
       where o.tenant_id = tenants.id) as owned,
     (select row_to_json(r) from rotations as r
-      where r.tenant_id = tenants.id and ended_at is null) as rotation
+      where r.tenant_id = tenants.id and ended_at is null) as rotation,
+    (${ROTATION_OF_TENANT}) as umbrella_rotation
   from tenants left join statuses on statuses.tenant_id = tenants.id
   where tenants.id = any($1::text[])`;
 
@@ -52,6 +55,7 @@ interface SnapshotRow {
   intents: Json[];
   owned: Json[];
   rotation: Json | null;
+  umbrella_rotation: UmbrellaRotation | null;
 }
 
 /** The columns of a status that hold more than a word. */
@@ -210,6 +214,7 @@ function toSnapshot(row: SnapshotRow): Snapshot {
     intents: row.intents.map((one) => toOpenIntent(rowOf(intents, one))),
     owned: row.owned.map((one) => toOwned(rowOf(ownedObjects, one))),
     rotation: row.rotation && toRotation(rowOf(rotations, row.rotation)),
+    umbrellaRotation: row.umbrella_rotation,
   };
 }
 

@@ -6,6 +6,7 @@ import type {
   KeyChange,
   KeyClaim,
   KeyHolder,
+  KeyRequestRefusal,
   KeyRequest,
   StoredUmbrellaKey,
   UmbrellaKeys,
@@ -13,7 +14,7 @@ import type {
 import { instant, iso, jsonb, text, toJson } from './columns.ts';
 import { addCredential, changeCredentials, credentials } from './credentials.ts';
 import type { Database, Executor } from './database.ts';
-import { LOCKS, TRIGGER_CHANNEL } from './database.ts';
+import { LOCKS } from './database.ts';
 import { addEvents } from './events.ts';
 import { intents, intentsOfLastHour } from './intents.ts';
 import { statuses } from './statuses.ts';
@@ -185,10 +186,7 @@ export const createUmbrellaKeys = (db: Database): UmbrellaKeys => ({
   switchTo: (claim, change, pairs, { old, fresh }) =>
     db.transaction(async (tx) => {
       if (!(await lockClaimed(tx, claim))) return 'claim-lost';
-      await lockTenants(
-        tx,
-        pairs.map(({ tenantId }) => tenantId),
-      );
+      await lockTenants(tx, [...pairs.map(({ tenantId }) => tenantId), ...change.events.tenants]);
       const using = await tx
         .select({ id: credentials.id })
         .from(credentials)
@@ -225,45 +223,81 @@ export const createUmbrellaKeys = (db: Database): UmbrellaKeys => ({
       })
       .where(isClaimed(claim));
   },
-
-  request: (tenantId, request, event) =>
-    db.transaction(async (tx) => {
-      const [held] = await tx
-        .select({ identity: credentials.keyIdentity })
-        .from(credentials)
-        .where(
-          and(
-            eq(credentials.tenantId, tenantId),
-            eq(credentials.purpose, 'umbrella-api'),
-            eq(credentials.state, 'active'),
-          ),
-        );
-      if (!held) return { ok: false, because: 'no-key' };
-      if (held.identity === null) return { ok: false, because: 'not-identified' };
-      const [row] = await tx
-        .select()
-        .from(umbrellaKeys)
-        .where(eq(umbrellaKeys.identity, held.identity))
-        .for('update');
-      if (!row) return { ok: false, because: 'not-identified' };
-      const { rotation } = row;
-      const live = rotation !== null && !isOver(rotation);
-      if (live && (request.cause !== 'compromise' || rotation.cause === 'compromise')) {
-        return { ok: false, because: 'under-way', rotation };
-      }
-      await tx
-        .update(umbrellaKeys)
-        .set({
-          requested: request,
-          // While it is claimed, the end of the claim stands there; whoever records then sees the request.
-          nextRunAt: sql`case when ${umbrellaKeys.claimOwner} is null then now() else ${umbrellaKeys.nextRunAt} end`,
-        })
-        .where(eq(umbrellaKeys.id, row.id));
-      await addEvents(tx, tenantId, [event]);
-      await tx.execute(sql`select pg_notify(${TRIGGER_CHANNEL}, ${tenantId})`);
-      return { ok: true };
-    }),
 });
+
+/** Asks for the rotation of the key that a tenant, which is locked, uses; the row's id, or why not. */
+export async function requestKeyRotation(
+  tx: Executor,
+  tenantId: string,
+  request: KeyRequest,
+): Promise<{ ok: true; keyId: string } | { ok: false; refusal: KeyRequestRefusal }> {
+  const refuse = (refusal: KeyRequestRefusal) => ({ ok: false as const, refusal });
+  const [held] = await tx
+    .select({ identity: credentials.keyIdentity })
+    .from(credentials)
+    .where(
+      and(
+        eq(credentials.tenantId, tenantId),
+        eq(credentials.purpose, 'umbrella-api'),
+        eq(credentials.state, 'active'),
+      ),
+    );
+  if (!held) return refuse({ because: 'no-key' });
+  const { identity } = held;
+  if (identity === null) return refuse({ because: 'not-identified' });
+  const [row] = await tx.select().from(umbrellaKeys).where(eq(umbrellaKeys.identity, identity)).for('update');
+  if (!row) return refuse({ because: 'not-identified' });
+  const { rotation } = row;
+  const live = rotation !== null && !isOver(rotation);
+  if (live && (request.cause !== 'compromise' || rotation.cause === 'compromise')) {
+    return refuse({ because: 'under-way', rotation });
+  }
+  const holders = await holdersOf(tx, toKey(row));
+  if (!holders.some(({ purpose, state }) => purpose === 'umbrella-key-admin' && state === 'active')) {
+    return refuse({ because: 'no-key-admin' });
+  }
+  const hindered = holders.find(
+    ({ purpose, state, spec, deleting, ...user }) =>
+      purpose === 'umbrella-api' &&
+      state === 'active' &&
+      user.identity === identity &&
+      (deleting || spec.mode !== 'repair' || spec.paused),
+  );
+  if (hindered) {
+    const { tenantId: by, spec, deleting } = hindered;
+    return refuse({ because: 'hindered', by, mode: spec.mode, paused: spec.paused, deleting });
+  }
+  await tx
+    .update(umbrellaKeys)
+    .set({
+      requested: request,
+      // While it is claimed, the end of the claim stands there; whoever records then sees the request.
+      nextRunAt: sql`case when ${umbrellaKeys.claimOwner} is null then now() else ${umbrellaKeys.nextRunAt} end`,
+    })
+    .where(eq(umbrellaKeys.id, row.id));
+  return { ok: true, keyId: row.id };
+}
+
+/** How a snapshot finds the rotation of the key that a tenant uses. */
+export const ROTATION_OF_TENANT = `
+  select k.rotation from umbrella_keys as k join credentials as c on c.key_identity = k.identity
+   where c.tenant_id = tenants.id and c.purpose = 'umbrella-api' and c.state = 'active'`;
+
+/** The rotation of the key that a tenant uses: the one under way, or the last one. */
+export async function umbrellaRotationOf(tx: Executor, tenantId: string): Promise<UmbrellaRotation | null> {
+  const [row] = await tx
+    .select({ rotation: umbrellaKeys.rotation })
+    .from(umbrellaKeys)
+    .innerJoin(credentials, eq(credentials.keyIdentity, umbrellaKeys.identity))
+    .where(
+      and(
+        eq(credentials.tenantId, tenantId),
+        eq(credentials.purpose, 'umbrella-api'),
+        eq(credentials.state, 'active'),
+      ),
+    );
+  return row?.rotation ?? null;
+}
 
 const isClaimed = ({ keyId, token, owner }: KeyClaim) =>
   and(eq(umbrellaKeys.id, keyId), eq(umbrellaKeys.claimToken, token), eq(umbrellaKeys.claimOwner, owner));
@@ -273,13 +307,14 @@ const lockClaimed = async (tx: Executor, claim: KeyClaim): Promise<boolean> =>
     .length === 1;
 
 /** In the order of their ids, as whoever locks several tenants does: two such never wait for each other. */
-async function lockTenants(tx: Executor, ids: string[]): Promise<void> {
-  await tx
+async function lockTenants(tx: Executor, ids: string[]): Promise<string[]> {
+  const locked = await tx
     .select({ id: tenants.id })
     .from(tenants)
     .where(inArray(tenants.id, ids))
     .orderBy(sql`${tenants.id} collate "C"`)
     .for('update');
+  return locked.map(({ id }) => id);
 }
 
 /**
@@ -342,9 +377,16 @@ async function leave(
       .set({ outcome, note, settledAt: outcome === 'unknown' ? null : sql`now()` })
       .where(and(eq(intents.id, id), isNull(intents.tenantId)));
   }
-  if (dead) await bury(tx, dead);
-  const there = await tx.select({ id: tenants.id }).from(tenants).where(inArray(tenants.id, events.tenants));
-  for (const { id } of there) await addEvents(tx, id, events.events);
+  if (events.events.length === 0 && !dead) return;
+  const doomed = dead ? await supersededOf(tx, dead.identity) : [];
+  const told = await lockTenants(tx, [...events.tenants, ...doomed.map(({ tenantId }) => tenantId)]);
+  for (const { id, tenantId } of doomed) {
+    await changeCredentials(tx, tenantId, [{ id, state: 'dead', because: dead!.because }]);
+  }
+  for (const id of told.filter((one) => events.tenants.includes(one))) {
+    await addEvents(tx, id, events.events);
+    if (events.wake) await triggerTenant(tx, id, 'Umbrella key rotation', false);
+  }
 }
 
 /** Rotations that are over, newest last. */
@@ -360,9 +402,9 @@ async function remember(tx: Executor, { keyId }: KeyClaim, rotation: UmbrellaRot
     .where(eq(umbrellaKeys.id, keyId));
 }
 
-/** Superseded pairs of a key that Umbrella refuses are dead, wherever they are held. */
-async function bury(tx: Executor, { identity, because }: NonNullable<KeyChange['dead']>): Promise<void> {
-  const held = await tx
+/** Pairs of a key that others took the place of, wherever they are held. */
+const supersededOf = (tx: Executor, identity: string): Promise<{ id: string; tenantId: string }[]> =>
+  tx
     .select({ id: credentials.id, tenantId: credentials.tenantId })
     .from(credentials)
     .where(
@@ -372,14 +414,6 @@ async function bury(tx: Executor, { identity, because }: NonNullable<KeyChange['
         eq(credentials.state, 'superseded'),
       ),
     );
-  await lockTenants(
-    tx,
-    held.map(({ tenantId }) => tenantId),
-  );
-  for (const { id, tenantId } of held) {
-    await changeCredentials(tx, tenantId, [{ id, state: 'dead', because }]);
-  }
-}
 
 const toKey = (row: typeof umbrellaKeys.$inferSelect): StoredUmbrellaKey => ({
   id: row.id,

@@ -171,6 +171,7 @@ export const status: StatusView = {
   keys: view().credentials,
   evidence: { lastUmbrellaWriteAt: AT, by: 'umbrella-a', customers: 41, configurations: 40 },
   rotation: null,
+  umbrellaRotation: null,
   handoffs: [
     {
       id: HANDOFF_ID,

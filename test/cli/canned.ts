@@ -141,6 +141,7 @@ export const status: StatusView = {
     configurations: 17,
   },
   rotation: null,
+  umbrellaRotation: null,
   handoffs: [
     {
       id: handoff.id,

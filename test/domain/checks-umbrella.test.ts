@@ -26,6 +26,7 @@ describe('UmbrellaKeyValid', () => {
     ...withAdmin,
     ...facts({ umbrellaKey: { name: 'parasol', scopes: [], expiresAt, lastUsedAt: null } }),
   });
+  const adminExpires = (expiresAt: string) => ({ name: 'admin', scopes: [], expiresAt, lastUsedAt: null });
   table('UmbrellaKeyValid', [
     ['it works and never expires, as declared', 'True Valid', /just now; never expires \(declared/, {}],
     [
@@ -67,6 +68,39 @@ describe('UmbrellaKeyValid', () => {
       onlyFailing('customers', timeout, 'key-u'),
     ],
     ['it expires soon', 'False Expiring', /expires in 14d.*make a new one/, expires(ago(-14 * DAY))],
+    [
+      'it expires soon, and a KeyAdmin key of a tenant in mode repair rotates it',
+      'False Expiring',
+      /expires in 14d.*it is rotated before that/,
+      {
+        ...expires(ago(-14 * DAY)),
+        spec: specWith({ mode: 'repair', umbrella: { apiKeyExpires: undefined } }),
+      },
+    ],
+    [
+      'the KeyAdmin key itself expires soon',
+      'False KeyAdminExpiring',
+      /KeyAdmin key fp-1 expires in 3d.*parasol credential acme umbrella-key-admin/,
+      { ...withAdmin, ...facts({ umbrellaAdminKey: adminExpires(ago(-3 * DAY)) }) },
+    ],
+    [
+      'the KeyAdmin key itself expires late',
+      'True Valid',
+      /never expires/,
+      { ...withAdmin, ...facts({ umbrellaAdminKey: adminExpires(ago(-30 * DAY)) }) },
+    ],
+    [
+      'the KeyAdmin key before it was to expire soon',
+      'True Valid',
+      /never expires/,
+      {
+        ...withAdmin,
+        facts: {
+          ...factsWith(),
+          umbrellaAdminKey: seen(adminExpires(ago(-3 * DAY)), undefined, 'key-old'),
+        },
+      },
+    ],
     ['it expired', 'False Expired', /expired on .*told by the KeyAdmin key.*make a new one/, expires(ago(0))],
     [
       'it expired, as declared',

@@ -12,6 +12,7 @@ import {
 import { remember } from '../../src/domain/observation.ts';
 import type { Failure } from '../../src/domain/outcome.ts';
 import { evaluated, condition, short, facts, table } from './condition-table.ts';
+import { begin, type UmbrellaRotation } from '../../src/domain/umbrella-rotation.ts';
 import {
   ADMIN_ROLE,
   age,
@@ -61,7 +62,34 @@ describe('the conditions that say why nothing is changed', () => {
     ['the spec does not say so', 'False NotPaused', /Not paused/, {}],
     ['the spec says so', 'True PausedBySpec', /changes nothing/, { spec: specWith({ paused: true }) }],
   ]);
-  table('RotationHealthy', [['no rotation exists yet', 'True NoRotation', /No rotation/, {}]]);
+  const umbrella = (parts: Partial<UmbrellaRotation>) => ({
+    umbrellaRotation: {
+      ...begin(1, { cause: 'age', why: 'It is old.', by: null }, { identity: 'id', fingerprint: 'fp' }, NOW),
+      ...parts,
+    },
+  });
+  table('RotationHealthy', [
+    ['no rotation exists yet', 'True NoRotation', /No rotation/, {}],
+    [
+      'the Umbrella key is being rotated',
+      'True UnderWay',
+      /Umbrella key is being rotated \(Resting\). It must rest/,
+      umbrella({ phase: 'Resting', held: 'It must rest.' }),
+    ],
+    [
+      'the rotation of the Umbrella key is stuck',
+      'False UmbrellaRotationStuck',
+      /still used by somebody/,
+      umbrella({ phase: 'Resting', stuck: 'The old key is still used by somebody.' }),
+    ],
+    [
+      'the rotation of the Umbrella key failed',
+      'False UmbrellaRotationFailed',
+      /Rotation 1 of the Umbrella key failed. It is old/,
+      umbrella({ phase: 'Failed' }),
+    ],
+    ['the Umbrella key was rotated', 'True NoRotation', /No rotation/, umbrella({ phase: 'Completed' })],
+  ]);
 });
 
 describe('how long evidence holds', () => {

@@ -12,6 +12,7 @@ import type {
   Observation,
   Reading,
   Remembered,
+  UmbrellaKeyFact,
 } from '../../src/domain/observation.ts';
 import type { Failure } from '../../src/domain/outcome.ts';
 import type { PlanningGround } from '../../src/domain/ground.ts';
@@ -184,6 +185,7 @@ export const healthyValues = (): FactValues => ({
   umbrellaAccess: { accepted: true },
   umbrellaKeyAdmin: { accepted: true },
   umbrellaKey: { name: 'parasol', scopes: [], expiresAt: null, lastUsedAt: null },
+  umbrellaAdminKey: { name: 'admin', scopes: [], expiresAt: null, lastUsedAt: null },
   customers: [{ id: 1, name: 'Contoso' }],
 });
 export const FACT_NAMES = Object.keys(healthyValues()) as FactName[];
@@ -199,6 +201,7 @@ export const TELLS_OF: Partial<Record<FactName, string>> = {
   umbrellaAccess: 'key-u',
   customers: 'key-u',
   umbrellaKey: 'key-u',
+  umbrellaAdminKey: 'key-k',
   umbrellaKeyAdmin: 'key-k',
 };
 
@@ -230,6 +233,7 @@ export const circumstances = (parts: Partial<Circumstances> = {}): Circumstances
   now: NOW,
   capReached: false,
   rotation: null,
+  umbrellaRotation: null,
   ...parts,
 });
 
@@ -336,6 +340,12 @@ const configurationFact = fc
   })
   .map(configuration);
 
+const keyFact: fc.Arbitrary<UmbrellaKeyFact | null> = fc.option(
+  fc
+    .option(fc.constantFrom(ago(-90 * DAY), ago(-2 * DAY), ago(DAY)))
+    .map((expiresAt) => ({ name: 'parasol', scopes: [], expiresAt, lastUsedAt: null })),
+);
+
 export const values: { [Name in FactName]: fc.Arbitrary<FactValues[Name]> } = {
   site: fc.constantFrom<FactValues['site']>(
     { state: 'answers', companyName: 'Acme MSP', codebase: 'v2025_1/' },
@@ -362,14 +372,8 @@ export const values: { [Name in FactName]: fc.Arbitrary<FactValues[Name]> } = {
   }),
   umbrellaAccess: fc.record({ accepted: fc.boolean() }),
   umbrellaKeyAdmin: fc.record({ accepted: fc.boolean() }),
-  umbrellaKey: fc.option(
-    fc.record({
-      name: fc.constant('parasol'),
-      scopes: fc.constant([]),
-      expiresAt: fc.option(fc.constantFrom(ago(-90 * DAY), ago(-2 * DAY), ago(DAY))),
-      lastUsedAt: fc.constant(null),
-    }),
-  ),
+  umbrellaKey: keyFact,
+  umbrellaAdminKey: keyFact,
   customers: fc.constantFrom([], [{ id: 1, name: 'Contoso' }]),
 };
 
@@ -457,4 +461,5 @@ export const circumstancesOf = (ages: fc.Arbitrary<number> = age): fc.Arbitrary<
     now: fc.constant(NOW),
     capReached: fc.boolean(),
     rotation: fc.constant(null),
+    umbrellaRotation: fc.constant(null),
   });

@@ -5,6 +5,8 @@ import { Secret, type KeyPair } from '../../src/domain/secret.ts';
 import { originFor, tenantSpecSchema, type Purpose, type TenantSpec } from '../../src/domain/tenant.ts';
 import type { UmbrellaRotation } from '../../src/domain/umbrella-rotation.ts';
 import { createVendors } from '../../src/providers/index.ts';
+import type { Commands } from '../../src/reconciler/commands.ts';
+import { createCommands } from '../../src/reconciler/create-commands.ts';
 import { consoleIdentity } from '../../src/reconciler/given-keys.ts';
 import { LOOP_DEFAULTS } from '../../src/reconciler/loop.ts';
 import type { NewCredential, Vendors } from '../../src/reconciler/ports.ts';
@@ -100,6 +102,11 @@ export class KeyScene {
       ids: { next: () => this.nextId() },
       log: pino({ level: 'silent' }),
     };
+  }
+
+  get commands(): Commands {
+    const { vault, clock, ids } = this.deps;
+    return createCommands({ desk: store.desk, vault, clock, ids });
   }
 
   get world(): Simulator['world'] {
@@ -225,7 +232,8 @@ export class KeyScene {
   async ask(tenant = 'acme', cause: KeyRequest['cause'] = 'person') {
     await identifyPairs(this.deps);
     const request = { cause, by: 'ann', why: 'Ann asked for it.' };
-    return store.umbrellaKeys.request(tenant, request, { type: 'UmbrellaRotationAsked', message: 'asked' });
+    const asked = await store.desk.requestKeyRotation(tenant, request, [], 'asked');
+    return asked.ok ? 'asked' : asked.refusal;
   }
 
   /** One turn of the loop, whatever is due when; how many keys there were. */

@@ -25,7 +25,14 @@ const value = <T>(answer: Answer<T>): T => {
 };
 
 const rotate = async (acme: Scene, how: { compromised?: boolean; cutNow?: boolean } = {}) => {
-  const request = { by: 'ann', reason: 'a drill', compromised: false, cutNow: false, ...how };
+  const request = {
+    by: 'ann',
+    reason: 'a drill',
+    credential: 'integration' as const,
+    compromised: false,
+    cutNow: false,
+    ...how,
+  };
   return value(await acme.ask((commands) => commands.rotate('acme', request)));
 };
 const rollback = async (acme: Scene) =>
@@ -220,7 +227,13 @@ describe('a rotation', () => {
     const acme = await healthy();
     await rotate(acme);
     const again = await acme.ask((commands) =>
-      commands.rotate('acme', { by: 'bob', reason: 'again', compromised: false, cutNow: false }),
+      commands.rotate('acme', {
+        by: 'bob',
+        reason: 'again',
+        credential: 'integration',
+        compromised: false,
+        cutNow: false,
+      }),
     );
     expect(again).toMatchObject({ ok: false, refusal: { kind: 'conflict' } });
   });
@@ -231,7 +244,13 @@ describe('a rotation', () => {
   ])('is refused in %s, with the reason', async (_, change, words) => {
     const acme = await healthy(change);
     const asked = await acme.ask((commands) =>
-      commands.rotate('acme', { by: 'ann', reason: 'x', compromised: false, cutNow: false }),
+      commands.rotate('acme', {
+        by: 'ann',
+        reason: 'x',
+        credential: 'integration',
+        compromised: false,
+        cutNow: false,
+      }),
     );
     expect(asked).toMatchObject({ ok: false, refusal: { message: expect.stringMatching(words) } });
     expect(await phase(acme)).toBeUndefined();

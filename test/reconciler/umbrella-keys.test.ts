@@ -14,7 +14,7 @@ const DAY = 24 * 60 * MINUTE;
 
 const asked = async (change: Parameters<typeof keyScene>[0] = SHORT) => {
   const scene = await keyScene(change);
-  expect(await scene.ask()).toEqual({ ok: true });
+  expect(await scene.ask()).toBe('asked');
   return scene;
 };
 
@@ -88,7 +88,6 @@ describe('a key that three tenants share', () => {
     for (const tenant of TENANTS) {
       const events = (await scene.events(tenant)).filter((event) => event.startsWith('UmbrellaRotation'));
       expect(events.map((event) => event.split(':').slice(0, 2).join(':'))).toEqual([
-        ...(tenant === 'acme' ? ['UmbrellaRotationAsked: asked'] : []),
         'UmbrellaRotation: Rotation 1 of the Umbrella API key is Verifying',
         'UmbrellaRotation: Rotation 1 of the Umbrella API key is Resting',
         'UmbrellaRotation: Rotation 1 of the Umbrella API key is Deleting',
@@ -244,9 +243,8 @@ test('a name that somebody else’s older key has is left alone, and the next nu
 
 describe('what a tenant allows', () => {
   test('a key of which one tenant only observes is not touched, and says why', async () => {
-    const scene = await keyScene(SHORT);
+    const scene = await asked();
     await scene.change('cedar', { mode: 'observe' });
-    await scene.ask();
     const rotation = await scene.turns(3);
     expect(rotation).toMatchObject({ phase: 'Pending', held: 'cedar uses the key, and is in mode observe.' });
     expect(scene.applied()).toEqual([]);
@@ -339,8 +337,8 @@ describe('the old key', () => {
     const scene = await asked({ rotation: { overlap: '48h' } });
     await scene.turn();
     expect(await scene.rotation()).toMatchObject({ phase: 'Resting', cause: 'person' });
-    expect(await scene.ask('birch')).toMatchObject({ ok: false, because: 'under-way' });
-    expect(await scene.ask('birch', 'compromise')).toEqual({ ok: true });
+    expect(await scene.ask('birch')).toMatchObject({ because: 'under-way' });
+    expect(await scene.ask('birch', 'compromise')).toBe('asked');
     scene.clock.advance(MINUTE);
     await scene.turn();
     await expectRotated(scene);
@@ -409,9 +407,8 @@ describe('the old key', () => {
 
 describe('a KeyAdmin key', () => {
   test('that no tenant of the key has holds it back', async () => {
-    const scene = await keyScene(SHORT);
+    const scene = await asked();
     await store.pool.query(`delete from credentials where purpose = 'umbrella-key-admin'`);
-    await scene.ask();
     expect((await scene.turns(2)).held).toContain('No tenant that uses the key has a KeyAdmin key');
     expect(scene.applied()).toEqual([]);
   });
@@ -577,6 +574,97 @@ describe('a claim', () => {
     await scene.turns(15);
     expect(scene.applied()).toEqual(['POST', 'DELETE', 'POST', 'DELETE']);
     await expectRotated(scene);
+  });
+});
+
+describe('what a person asks', () => {
+  const rotate = (scene: KeyScene, tenant: string, how: { compromised?: boolean; cutNow?: boolean } = {}) =>
+    scene.commands.rotate(tenant, {
+      credential: 'umbrella-api',
+      by: 'ann',
+      reason: 'a drill',
+      compromised: false,
+      cutNow: false,
+      ...how,
+    });
+  const refusal = async (answer: ReturnType<typeof rotate>) => {
+    const told = await answer;
+    return told.ok || told.refusal.kind !== 'conflict' ? told : told.refusal.message;
+  };
+
+  test('is begun, and told in the status of all who share the key: both keys until the old one is dead', async () => {
+    const scene = await keyScene(SHORT);
+    await scene.turn();
+    expect(await rotate(scene, 'birch')).toMatchObject({ ok: true, value: { trigger: 2 } });
+    await scene.turn();
+    await scene.reconcile('cedar');
+    const resting = await scene.commands.status('cedar');
+    expect(resting.ok && resting.value.umbrellaRotation).toMatchObject({
+      number: 1,
+      phase: 'Resting',
+      cause: 'person',
+      by: 'ann',
+      tenants: ['acme', 'birch', 'cedar'],
+      held: expect.stringContaining('must be unused for 3m'),
+      stuck: null,
+    });
+    const states = (status: typeof resting) =>
+      status.ok &&
+      status.value.keys.filter(({ purpose }) => purpose === 'umbrella-api').map(({ state }) => state);
+    expect(states(resting)).toEqual(['superseded', 'active']);
+    await scene.turns(10);
+    const completed = await scene.commands.status('cedar');
+    expect(states(completed)).toEqual(['active']);
+    expect(completed.ok && completed.value.umbrellaRotation?.phase).toBe('Completed');
+  });
+
+  test('is refused with the reason', async () => {
+    const scene = await keyScene(SHORT);
+    expect(await refusal(rotate(scene, 'acme'))).toContain('given just now');
+    await scene.turn();
+    expect(await rotate(scene, 'nobody')).toMatchObject({ ok: false, refusal: { kind: 'not-found' } });
+    expect(await rotate(scene, 'acme', { compromised: true, cutNow: true })).toMatchObject({
+      ok: false,
+      refusal: { kind: 'invalid', problems: [{ path: 'cutNow' }] },
+    });
+    await scene.change('acme', { mode: 'alert' });
+    expect(await refusal(rotate(scene, 'acme'))).toContain('acme cannot be rotated');
+    expect(await refusal(rotate(scene, 'birch'))).toBe(
+      'acme uses the same Umbrella key, and is in mode alert: a shared key is rotated for all or none.',
+    );
+    await scene.change('acme', { mode: 'repair' });
+    await store.pool.query(`delete from credentials where purpose = 'umbrella-key-admin'`);
+    expect(await refusal(rotate(scene, 'birch'))).toContain('has a KeyAdmin key: give one with');
+    await store.pool.query(`delete from credentials where purpose = 'umbrella-api' and tenant_id = 'cedar'`);
+    expect(await refusal(rotate(scene, 'cedar'))).toContain('holds no Umbrella key of cedar');
+    expect(scene.applied()).toEqual([]);
+  });
+
+  test('while one is under way is refused, unless the key is compromised', async () => {
+    const scene = await asked();
+    await scene.turn();
+    expect(await refusal(rotate(scene, 'cedar'))).toContain(
+      'Rotation 1 of this Umbrella key is under way (Resting)',
+    );
+    expect(await rotate(scene, 'cedar', { compromised: true })).toMatchObject({ ok: true });
+    scene.clock.advance(MINUTE);
+    await scene.turn();
+    await expectRotated(scene);
+  });
+
+  test('a rotation that is stuck is told by the condition of every tenant that shares the key', async () => {
+    const scene = await asked();
+    await scene.turn();
+    scene.world.deleteUmbrellaKey('acme', (await scene.rotation()).fresh!.name);
+    await scene.turns(14);
+    await scene.reconcile('birch');
+    const status = await scene.commands.status('birch');
+    const told = status.ok && status.value.conditions.find(({ type }) => type === 'RotationHealthy');
+    expect(told).toMatchObject({ status: 'False', reason: 'UmbrellaRotationStuck' });
+    const { rows } = await store.pool.query<{ cause: string }>(
+      `select trigger_cause as cause from tenants where id = 'cedar'`,
+    );
+    expect(rows).toEqual([{ cause: 'Umbrella key rotation' }]);
   });
 });
 

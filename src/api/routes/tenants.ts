@@ -311,11 +311,14 @@ function rotationRoutes(app: Api, commands: Commands): void {
       schema: {
         tags: ['rotations'],
         operationId: 'rotate',
-        summary: 'Rotate the integration key, with overlap',
+        summary: 'Rotate the integration key or the Umbrella key, with overlap',
         description: 'Mode `repair` only. Of a compromised key window and overlap are ignored.',
         params: atTenant,
         body: z.strictObject({
-          credential: z.literal('integration').default('integration'),
+          credential: z
+            .enum(['integration', 'umbrella-api'])
+            .default('integration')
+            .describe('An Umbrella key is rotated once for all tenants that share it.'),
           ...asked,
           compromised: z.boolean().default(false),
           cutNow: z
@@ -327,8 +330,7 @@ function rotationRoutes(app: Api, commands: Commands): void {
       },
     },
     async ({ params, body }, reply) => {
-      const { by, reason, compromised, cutNow } = body;
-      const answer = await commands.rotate(params.id, { by, reason, compromised, cutNow });
+      const answer = await commands.rotate(params.id, body);
       return answer.ok ? reply.code(202).send(answer.value) : refuse(reply, answer.refusal);
     },
   );
