@@ -77,6 +77,9 @@ export function createMetrics(housekeeping: Housekeeping, clock: { now(): Date }
       self.inc({ kind, state, overdue: String(overdue) }, count);
     }
   });
+  gauge('parasol_rotations', 'Rotations that have not ended.', ['phase', 'stuck'], (self, { rotations }) => {
+    for (const { phase, stuck, count } of rotations) self.inc({ phase, stuck: String(stuck) }, count);
+  });
   gauge('parasol_tenants_late', 'Tenants that have been due for over a minute.', [], (self, { late }) =>
     self.set(late),
   );

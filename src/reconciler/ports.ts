@@ -16,7 +16,7 @@ import type { Outcome } from '../domain/outcome.ts';
 import type { Plan } from '../domain/action.ts';
 import type { OwnedObject } from '../domain/ground.ts';
 import type { KeyPair } from '../domain/secret.ts';
-import type { Rotation, Wish } from '../domain/rotation.ts';
+import type { Rotation, RotationPhase, Wish } from '../domain/rotation.ts';
 import type { Purpose, TenantSpec } from '../domain/tenant.ts';
 import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 
@@ -389,6 +389,8 @@ export interface Census {
   tenants: { mode: string; ready: Truth | null; count: number }[];
   /** Live hand-offs. */
   handoffs: { kind: HandoffKind; state: string; overdue: boolean; count: number }[];
+  /** Rotations that have not ended; `stuck`: `RotationHealthy` is False. */
+  rotations: { phase: RotationPhase; stuck: boolean; count: number }[];
   /** Tenants that have been due for more than a minute and that nobody runs. */
   late: number;
   /** Intents of which it is not known yet what became. */

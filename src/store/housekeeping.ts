@@ -36,6 +36,12 @@ const CENSUS = `
     (select coalesce(jsonb_agg(h), '[]') from (
        select kind, state, overdue_since is not null as overdue, count(*)::int as count
          from handoffs where state in ('open', 'claimed', 'submitted') group by 1, 2, 3) as h) as handoffs,
+    (select coalesce(jsonb_agg(r), '[]') from (
+       select phase,
+              coalesce(conditions @? '$[*] ? (@.type == "RotationHealthy" && @.status == "False")', false) as stuck,
+              count(*)::int as count
+         from rotations left join statuses on statuses.tenant_id = rotations.tenant_id
+        where ended_at is null group by 1, 2) as r) as rotations,
     (select count(*)::int from tenants where next_run_at < now() - interval '1 minute') as late,
     (select count(*)::int from intents
       where outcome in ('open', 'unknown') and tenant_id is not null) as "openIntents"`;

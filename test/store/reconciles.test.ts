@@ -1,3 +1,4 @@
+import { requested } from '../../src/domain/rotation.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { NewIntent, Result } from '../../src/reconciler/ports.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
@@ -284,13 +285,39 @@ describe('what is kept for a time', () => {
 
   it('is counted for metrics', async () => {
     await given(store, 'acme', 'birch');
-    await record({ handoffs: [{ ...opening, id: newId() }] });
+    const rotation = requested({
+      id: newId(),
+      tenantId: 'acme',
+      cause: 'age',
+      by: null,
+      reason: null,
+      cutNow: false,
+      at: '2026-01-01T00:00:00.000Z',
+    });
+    const stuck = statusOf({
+      conditions: [
+        {
+          type: 'RotationHealthy',
+          status: 'False',
+          reason: 'AdoptionOverdue',
+          message: 'Umbrella was not seen to use the new key.',
+          observedGeneration: 1,
+          lastTransitionTime: '2026-01-01T00:00:00.000Z',
+        },
+      ],
+    });
+    await record({
+      status: stuck,
+      handoffs: [{ ...opening, id: newId() }],
+      rotation: { now: rotation, heeded: null },
+    });
     expect(await store.housekeeping.census()).toEqual({
       tenants: expect.arrayContaining([
         { mode: 'observe', ready: 'False', count: 1 },
         { mode: 'observe', ready: null, count: 1 },
       ]),
       handoffs: [{ kind: 'grant-role-levels', state: 'open', overdue: false, count: 1 }],
+      rotations: [{ phase: 'Pending', stuck: true, count: 1 }],
       late: 0,
       openIntents: 0,
     });
