@@ -123,7 +123,8 @@ function judgeRetired(ground: CandidateGround, credential: HeldCredential): Cand
   if (serves) return [];
   if (proof.value.authenticates) {
     // Umbrella may still call with the one before, until it was seen to use the one in use.
-    if (rotation || memory.install?.adopted === null) return [];
+    const maybeUsed = rotation !== null || memory.install?.adopted === null;
+    if (credential.state === 'superseded' && maybeUsed) return [];
     const because = 'it was taken out of use, and works';
     return [{ credential, becomes: 'refused', because }];
   }

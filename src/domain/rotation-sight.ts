@@ -59,6 +59,7 @@ export function sightOf(ground: RotationGround, rotation: Rotation): Sight {
       ({ kind, subject, submittedAt }) =>
         kind === 'delete-key' && subject === old?.member && submittedAt !== null,
     ),
+    named: target === null || slotOf(spec, target) !== null,
     adoptionDeadlineMs: toMs(spec.rotation.adoptionDeadline),
   };
 }
@@ -87,9 +88,16 @@ export function whyRotate(ground: RotationGround): Pick<Rotation, 'cause' | 'rea
   }
   if (!key) return null;
   const due = dueAt(key.createdAt, spec.rotation.maxAge, spreadOf(spec.id));
-  return now.toISOString() >= due
+  return now.toISOString() >= due && !isLeftAlone(ground)
     ? { cause: 'age', reason: `Held since ${key.createdAt}; rotation.maxAge is ${spec.rotation.maxAge}.` }
     : null;
+}
+
+/** What was taken back, or failed, is not begun again by age at once: a person looks into it first. */
+function isLeftAlone({ spec, memory, now }: RotationGround): boolean {
+  const { lastRotation } = memory;
+  if (lastRotation?.phase !== 'RolledBack' && lastRotation?.phase !== 'Failed') return false;
+  return now.getTime() - Date.parse(lastRotation.endedAt) < toMs(spec.rotation.maxAge) / 10;
 }
 
 /** 0 ≤ x < 1, the same for a tenant on every replica (FNV-1a). */
@@ -171,8 +179,18 @@ function targetState(ground: RotationGround, rotation: Rotation, target: string)
     if (!ours && !fits) return 'spent';
   }
   if (member.inactive) return 'inactive';
-  return fits ? 'ready' : 'unfit';
+  return fits && !revived(ground, target) ? 'ready' : 'unfit';
 }
+
+/** A key of that member that was retired works again: it is to be deleted before another one is made (rulings 19). */
+const revived = ({ candidates }: RotationGround, target: string): boolean =>
+  candidates.some(
+    ({ credential, becomes }) =>
+      becomes === 'refused' &&
+      credential.lastProvedAt !== null &&
+      credential.member !== null &&
+      sameIdentifier(credential.member, target),
+  );
 
 /** Active, with the role, level and location of the spec, and that role's levels not seen to differ. */
 function isFit(ground: RotationGround, target: string): boolean {

@@ -154,6 +154,8 @@ export interface Sight {
   quietMs: number;
   /** A person said that the keys of the old member are deleted, where nothing can show it. */
   deletionSaid: boolean;
+  /** The spec still names the members of this rotation. */
+  named: boolean;
   /** Ms from the key's being installable to when its adoption is overdue. */
   adoptionDeadlineMs: number;
 }
@@ -163,7 +165,9 @@ export interface Sight {
  * come so far. Pure; the same object where nothing changed.
  */
 export function next(rotation: Rotation, see: (rotation: Rotation) => Sight): Rotation {
-  let current = heed(rotation, see(rotation));
+  const first = see(rotation);
+  if (begun(rotation) && !isOver(rotation) && !first.named) return end(rotation, 'Failed', first, RENAMED);
+  let current = heed(rotation, first);
   // Each round leaves a phase or ends; there are fewer phases than rounds.
   for (const _ of ROTATION_PHASES) {
     if (isOver(current)) return current;
@@ -175,6 +179,9 @@ export function next(rotation: Rotation, see: (rotation: Rotation) => Sight): Ro
   }
   return current;
 }
+
+const RENAMED =
+  'The spec names other members than this rotation began with. Nothing more is done, and both keys stay as they are: rotate again.';
 
 /** When the phase's time is up, ISO 8601; null: it has no time of its own. */
 export function deadlineOf(

@@ -231,7 +231,7 @@ function remembered(ground: RotationGround, stored: Rotation, rotation: Rotation
     kept = { ...kept, slots: { of, now: names } };
   };
   const { target, old } = rotation;
-  if (target !== null && !now.some((name) => sameIdentifier(name, target))) {
+  if (target !== null && !isOver(rotation) && !now.some((name) => sameIdentifier(name, target))) {
     const slot = stored.target ?? now.find((name) => !old?.member || !sameIdentifier(name, old.member));
     if (slot !== undefined) replace(slot, target);
   }

@@ -207,9 +207,7 @@ function toSnapshot(row: SnapshotRow): Snapshot {
     tenant: toTenant(rowOf(tenants, row.tenant)),
     status: row.status && toStatus(rowOf(statuses, row.status)),
     credentials: held.map(toCredential),
-    sealed: Object.fromEntries(
-      held.filter(({ state }) => state !== 'dead').map(({ id, sealed }) => [id, sealed]),
-    ),
+    sealed: Object.fromEntries(held.map(({ id, sealed }) => [id, sealed])),
     handoffs: row.handoffs.map((one) => toHandoff(rowOf(handoffs, one))),
     intents: row.intents.map((one) => toOpenIntent(rowOf(intents, one))),
     owned: row.owned.map((one) => toOwned(rowOf(ownedObjects, one))),

@@ -458,7 +458,69 @@ describe('a pair that is shown', () => {
   });
 });
 
+describe('the members of the spec', () => {
+  it('that change while a rotation is under way end it: both keys stay as they are', async () => {
+    const acme = await healthy();
+    await adopted(acme);
+    await acme.change({ connectwise: { members: { identifiers: ['sync-a', 'sync-b'] } } });
+    const before = acme.writes().length;
+    await acme.later();
+    const [next, ended] = value(await acme.ask((commands) => commands.rotations('acme')));
+    expect(ended).toMatchObject({ phase: 'Failed', outcome: expect.stringContaining('other members') });
+    // The key in use is of a member that the spec no longer names: another one begins, beside it.
+    expect(next).toMatchObject({ cause: 'invalid', member: 'sync-a', old: { member: 'umbrella-b' } });
+    expect(
+      acme
+        .writes()
+        .slice(before)
+        .filter((call) => call.startsWith('PATCH')),
+    ).toEqual([]);
+    expect(acme.umbrellaWorks()).toBe(true);
+  });
+});
+
+describe('a rotation by age', () => {
+  it('that was taken back is not begun again at once', async () => {
+    const acme = await healthy({ rotation: { maxAge: '100d' } });
+    await acme.later(92 * DAY);
+    await until(acme, 'AwaitingKey');
+    await rollback(acme);
+    await acme.later();
+    await acme.later();
+    expect(await outcome(acme)).toMatchObject({ phase: 'RolledBack' });
+    await acme.later(9 * DAY);
+    expect(await phase(acme)).toBeUndefined();
+    await acme.later(2 * DAY);
+    expect((await acme.record()).rotation).toMatchObject({ cause: 'age' });
+  });
+});
+
 describe('a retired key', () => {
+  it('that works again when its slot is used again holds the rotation until it is deleted', async () => {
+    const acme = await healthy();
+    const old = acme.secrets.integrationKey;
+    await adopted(acme);
+    sync(acme);
+    await acme.later(5 * DAY);
+    acme.world.deleteKey('acme', old.publicKey);
+    await acme.later();
+    expect(await acme.fingerprints('dead')).toEqual([acme.fingerprintOf(old)]);
+
+    // The vendor brings it back.
+    acme.world.makeKey('acme', 'umbrella-a', 'risen', old);
+    sync(acme);
+    await rotate(acme);
+    await acme.settle();
+    await acme.later();
+    expect(await phase(acme)).toBe('PreparingMember');
+    expect(await acme.verdict('RotationHealthy')).toBe('False RetiredKeyAlive');
+    expect(await acme.handoff('delete-key')).toMatchObject({ subject: acme.fingerprintOf(old) });
+    acme.world.deleteKey('acme', old.publicKey);
+    await acme.later();
+    expect(await phase(acme)).toBe('AwaitingKey');
+    expect(acme.umbrellaWorks()).toBe(true);
+  });
+
   it('that works again is an incident', async () => {
     const acme = await healthy();
     await adopted(acme);
