@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,7 +11,8 @@ import type { HeldCredential } from './domain/credential.ts';
 import { originFor, type Purpose, type TenantInput } from './domain/tenant.ts';
 import { createVendors } from './providers/index.ts';
 import { startCalendar } from './reconciler/calendar.ts';
-import type { Commands, Examination } from './reconciler/commands.ts';
+import type { Commands, Examination, KekView, RekeyProgress, RekeyReport } from './reconciler/commands.ts';
+import { kekViews } from './reconciler/command-views.ts';
 import { createCommands } from './reconciler/create-commands.ts';
 import { examine, type ExamineRequest } from './reconciler/doctor.ts';
 import { takeApart } from './reconciler/given-keys.ts';
@@ -22,7 +23,18 @@ import type { Clock, Ids, Vault } from './reconciler/ports.ts';
 import { opened } from './reconciler/reconcile.ts';
 import { createKeyLoop, KEY_LOOP_DEFAULTS, type KeyLoopOptions } from './reconciler/umbrella-keys.ts';
 import { createStore, migrate, pendingMigrations, startEmbedded, type Store } from './store/index.ts';
-import { bootstrapToken, checkVault, createVault, fingerprintOf, loadKek } from './vault/index.ts';
+import {
+  bootstrapToken,
+  checkVault,
+  createVault,
+  fingerprintOf,
+  installNextKek,
+  loadKek,
+  nextKek,
+  parseKek,
+  rekey,
+  type Kek,
+} from './vault/index.ts';
 
 /**
  * The composition root: the one file that knows every adapter.
@@ -48,18 +60,48 @@ export interface Base {
   close: () => Promise<void>;
 }
 
-/** Opens the configured database (or the embedded one), brings it to this version, and checks the key. */
-export async function openBase(config: Config, log: Logger): Promise<Base> {
-  const { store, embedded, close } = await openDatabase(config, log);
+/**
+ * Opens the configured database (or the embedded one), brings it to this version, and checks the key. The key is
+ * not changed meanwhile; `onEnd` is told if it was all the same, after the database had been away.
+ */
+export async function openBase(
+  config: Config,
+  log: Logger,
+  onEnd: (why: string) => void = () => undefined,
+): Promise<Base> {
+  const { store, embedded, close: closeDatabase } = await openDatabase(config, log);
+  let kek: Kek | null = null;
+  const onReturn = async (alone: boolean) => {
+    if (alone) return onEnd(BEING_CHANGED);
+    const checked = kek && (await checkVault(kek, store.keyring));
+    if (checked && !checked.ok) onEnd(checked.error.message);
+  };
+  const release = await store.occupancy
+    .share((alone) => {
+      onReturn(alone).catch((error: Error) => log.warn({ error: error.message }, 'the key was not checked'));
+    })
+    .catch(async (error: unknown) => {
+      await closeDatabase();
+      throw error;
+    });
+  const close = async () => {
+    await release?.();
+    await closeDatabase();
+  };
   try {
+    if (!release) throw new StartRefused(BEING_CHANGED);
     await migrate(store.pool);
-    const { vault, notices } = await openVault(config, store, embedded);
-    return { store, vault, notices, close };
+    const opened = await openVault(config, store, embedded);
+    kek = opened.kek;
+    return { store, vault: createVault(kek), notices: opened.notices, close };
   } catch (error) {
     await close();
     throw error;
   }
 }
+
+const BEING_CHANGED =
+  'The key-encryption key is being changed at this moment (`parasol vault rekey`): start again once that has ended.';
 
 /** Only the migrations: for `parasol migrate`. Returns what was pending. */
 export async function migrateOnly(config: Config, log: Logger): Promise<string[]> {
@@ -113,8 +155,8 @@ async function openVault(
   config: Config,
   store: Store,
   embedded: boolean,
-): Promise<{ vault: Vault; notices: string[] }> {
-  const unused = (await store.vaultChecks.read()) === null;
+): Promise<{ kek: Kek; notices: string[] }> {
+  const unused = (await store.keyring.keys()).length === 0;
   const loaded = await loadKek({
     kek: config.kek,
     file: join(config.data, 'kek'),
@@ -123,13 +165,84 @@ async function openVault(
   });
   if (!loaded.ok) throw new StartRefused(loaded.error.message);
   const { kek, notice } = loaded.value;
-  const vault = createVault(kek);
-  const checked = await checkVault(vault, {
-    read: () => store.vaultChecks.read(),
-    keep: (sealed) => store.vaultChecks.keep(kek.id, sealed),
-  });
+  const checked = await checkVault(kek, store.keyring);
   if (!checked.ok) throw new StartRefused(checked.error.message);
-  return { vault, notices: notice === null ? [] : [notice] };
+  return { kek, notices: notice === null ? [] : [notice] };
+}
+
+/** What `parasol vault` shows. */
+export async function vaultView(config: Config, log: Logger): Promise<KekView[]> {
+  const { store, close } = await openExisting(config, log);
+  try {
+    return kekViews(await store.keyring.keys(), await store.keyring.counts());
+  } finally {
+    await close();
+  }
+}
+
+/** For `parasol vault rekey`: seals everything under another key, and puts that in the place of the old one. */
+export async function rekeyVault(
+  config: Config,
+  log: Logger,
+  progress: (at: RekeyProgress) => void,
+): Promise<RekeyReport> {
+  const file = join(config.data, 'kek');
+  const loaded = await loadKek({ kek: config.kek, file, mayCreate: false });
+  if (!loaded.ok) throw new StartRefused(loaded.error.message);
+  const from = loaded.value.kek;
+  if (config.kek && !config.newKek) {
+    throw new StartRefused(
+      'There is no new key: give one as PARASOL_NEW_KEK, or as a file with --new-kek-file ' +
+        '(`openssl rand -base64 32`). Nothing was changed.',
+    );
+  }
+  const { store, close } = await openExisting(config, log);
+  try {
+    const occupied = await store.occupancy.alone();
+    if (!occupied.ok) {
+      throw new StartRefused(
+        `The database is in use (${occupied.by.join('; ')}): stop every service first. Nothing was changed.`,
+      );
+    }
+    try {
+      const next = config.newKek ? parseKek(config.newKek.reveal()) : await nextKek(file);
+      if (!next.ok) throw new StartRefused(next.error.message);
+      const to = next.value;
+      const done = await rekey(store.keyring, { from, to }, progress);
+      if (!done.ok) throw new StartRefused(done.error.message);
+      const oldFile = config.newKek ? null : await installNextKek(file, from);
+      return {
+        from: from.id,
+        to: to.id,
+        ...done.value,
+        file: oldFile === null ? null : { kek: file, old: oldFile },
+      };
+    } finally {
+      await occupied.release();
+    }
+  } finally {
+    await close();
+  }
+}
+
+/** A database that is there and at this version: whoever only looks after it makes none. */
+async function openExisting(config: Config, log: Logger): Promise<Pick<Base, 'store' | 'close'>> {
+  const folder = join(config.data, 'postgres');
+  if (config.databaseUrl === null && !existsSync(folder)) {
+    throw new StartRefused(
+      `There is no database: DATABASE_URL is not set and ${folder} does not exist. Give one of them (PARASOL_DATA).`,
+    );
+  }
+  const { store, close } = await openDatabase(config, log);
+  const pending = await pendingMigrations(store.pool).catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
+  if (pending.length === 0) return { store, close };
+  await close();
+  throw new StartRefused(
+    `The database is not at this version (${pending.join(', ')}): run \`parasol migrate\` first.`,
+  );
 }
 
 export interface Service {
@@ -144,6 +257,8 @@ export interface Service {
 export interface ServiceOptions {
   loop?: Partial<Pick<LoopOptions, 'leaseMs' | 'heartbeatMs' | 'pollMs' | 'callsMs'>>;
   keys?: Partial<Pick<KeyLoopOptions, 'leaseMs' | 'pollMs' | 'callsMs'>>;
+  /** The service must end, since what it seals could not be opened any more. */
+  onEnd?: (why: string) => void;
 }
 
 /** The whole service: API, loop and calendar over one database. */
@@ -152,7 +267,7 @@ export async function startService(
   log: Logger,
   options: ServiceOptions = {},
 ): Promise<Service> {
-  const base = await openBase(config, log);
+  const base = await openBase(config, log, options.onEnd);
   try {
     return await serve(config, log, base, options);
   } catch (error) {
@@ -233,7 +348,7 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
   });
   const calendar = startCalendar(
     { housekeeping, log: log.child({ part: 'calendar' }) },
-    { retentionMs: config.retentionMs },
+    { retentionMs: config.retentionMs, keepDeadMs: config.keepDeadMs },
   );
   const url = await api.listen({ host: config.host, port: config.port });
   await loop.start();

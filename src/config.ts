@@ -11,6 +11,8 @@ export interface Config {
   host: string;
   port: number;
   kek: Secret | null;
+  /** What `parasol vault rekey` seals everything under; nothing else reads it. */
+  newKek: Secret | null;
   adminToken: Secret | null;
   /** Reads keys, once, for hand-offs; null: nobody may. */
   revealToken: Secret | null;
@@ -23,6 +25,8 @@ export interface Config {
   rotationsInFlight: number;
   /** How long runs and events are kept. */
   retentionMs: number;
+  /** How long the sealed text of a dead pair is kept; its history stays. */
+  keepDeadMs: number;
   /** How long a stop waits for running reconciles. */
   drainMs: number;
 }
@@ -77,6 +81,11 @@ const isPostgresUrl = (text: string): boolean =>
 
 const TOKEN = /^[A-Za-z0-9._~+/-]{24,256}=*$/;
 
+const kek = secret(
+  (text) => parseKek(text).ok,
+  '32 random bytes as base64, base64url or 64 hex digits (openssl rand -base64 32)',
+);
+
 const VARIABLES = {
   DATABASE_URL: secret(isPostgresUrl, 'an address such as postgres://user:password@host:5432/parasol'),
   PARASOL_DATA: plain(z.string(), '.parasol'),
@@ -85,10 +94,8 @@ const VARIABLES = {
     '127.0.0.1',
   ),
   PARASOL_PORT: plain(whole(0, 65_535), 8080),
-  PARASOL_KEK: secret(
-    (text) => parseKek(text).ok,
-    '32 random bytes as base64, base64url or 64 hex digits (openssl rand -base64 32)',
-  ),
+  PARASOL_KEK: kek,
+  PARASOL_NEW_KEK: kek,
   PARASOL_ADMIN_TOKEN: secret(
     (text) => TOKEN.test(text),
     '24 to 256 letters, digits or . _ ~ + / - (openssl rand -hex 32)',
@@ -102,6 +109,7 @@ const VARIABLES = {
   PARASOL_REPAIRS_PER_HOUR: plain(whole(0, 1_000_000), 60),
   PARASOL_ROTATIONS: plain(whole(0, 1_000_000), 20),
   PARASOL_RETENTION: plain(duration(1), 30 * DAY),
+  PARASOL_KEEP_DEAD_PAIRS: plain(duration(1), 120 * DAY),
   PARASOL_DRAIN: plain(duration(0), 20_000),
 };
 
@@ -136,6 +144,7 @@ export function readConfig(
     host: read('PARASOL_HOST', VARIABLES.PARASOL_HOST),
     port: read('PARASOL_PORT', VARIABLES.PARASOL_PORT),
     kek: read('PARASOL_KEK', VARIABLES.PARASOL_KEK),
+    newKek: read('PARASOL_NEW_KEK', VARIABLES.PARASOL_NEW_KEK),
     adminToken: read('PARASOL_ADMIN_TOKEN', VARIABLES.PARASOL_ADMIN_TOKEN),
     revealToken: read('PARASOL_REVEAL_TOKEN', VARIABLES.PARASOL_REVEAL_TOKEN),
     logLevel: read('PARASOL_LOG_LEVEL', VARIABLES.PARASOL_LOG_LEVEL),
@@ -143,6 +152,7 @@ export function readConfig(
     repairsPerHour: read('PARASOL_REPAIRS_PER_HOUR', VARIABLES.PARASOL_REPAIRS_PER_HOUR),
     rotationsInFlight: read('PARASOL_ROTATIONS', VARIABLES.PARASOL_ROTATIONS),
     retentionMs: read('PARASOL_RETENTION', VARIABLES.PARASOL_RETENTION),
+    keepDeadMs: read('PARASOL_KEEP_DEAD_PAIRS', VARIABLES.PARASOL_KEEP_DEAD_PAIRS),
     drainMs: read('PARASOL_DRAIN', VARIABLES.PARASOL_DRAIN),
   };
   return problems.length === 0 ? { ok: true, config } : { ok: false, problems };

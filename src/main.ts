@@ -28,6 +28,14 @@ const wiring: Wiring = {
       process.stdout.write(`${words}\n`);
     });
   },
+  vault: () => withConfig(async (config, log) => refusable((await loadApp()).vaultView(config, log))),
+  rekey: (file, progress) =>
+    withConfig(
+      async (config, log) => refusable((await loadApp()).rekeyVault(config, log, progress)),
+      file === null
+        ? process.env
+        : { ...without(process.env, 'PARASOL_NEW_KEK'), PARASOL_NEW_KEK_FILE: file },
+    ),
   async doctor(request) {
     const found = await withConfig(async (config, log) =>
       (await loadApp()).examineTenant(config, log, request),
@@ -62,15 +70,24 @@ await runProgram(process.argv.slice(2), io);
 async function serve(): Promise<void> {
   await withConfig(async (config, log) => {
     const { startService } = await loadApp();
-    const starting = startService(config, log);
+    let ends: string | null = null;
+    const starting = startService(config, log, {
+      onEnd: (why) => {
+        ends = why;
+        closing.close();
+      },
+    });
     // From the first moment on: a database server that the start brings up must not outlive a signal.
     const grace: Options = { delay: config.drainMs + 10_000, logger: false, skip: ['beforeExit'] };
-    closeWithGrace(grace, async ({ signal, err }) => {
-      if (err) log.fatal({ error: err.message, stack: err.stack }, 'a bug: the service ends');
+    const closing = closeWithGrace(grace, async ({ signal, err }) => {
+      if (ends !== null) log.fatal(ends);
+      else if (err) log.fatal({ error: err.message, stack: err.stack }, 'a bug: the service ends');
       else log.info({ signal }, 'draining');
       const started = await starting.catch(() => null);
       await started?.stop();
       log.info('ended');
+      // Whoever watches over it must see that it did not end by itself.
+      if (ends !== null) throw new Error(ends);
     });
     const service = await starting;
     for (const notice of service.notices) log.warn(notice);
@@ -81,8 +98,11 @@ async function serve(): Promise<void> {
 }
 
 /** Everything that is wrong with the environment is told at once. */
-async function withConfig<T>(use: (config: Config, log: Logger) => Promise<T>): Promise<T> {
-  const answer = readConfig(process.env, (path) => readFileSync(path, 'utf8'));
+async function withConfig<T>(
+  use: (config: Config, log: Logger) => Promise<T>,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<T> {
+  const answer = readConfig(env, (path) => readFileSync(path, 'utf8'));
   if (!answer.ok) {
     const problems = answer.problems.map(({ variable, read, expected }) => ({
       path: variable,
@@ -93,6 +113,18 @@ async function withConfig<T>(use: (config: Config, log: Logger) => Promise<T>): 
   const { config } = answer;
   const log = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
   return use(config, log);
+}
+
+function without(env: NodeJS.ProcessEnv, name: string): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([other]) => other !== name));
+}
+
+/** What cannot be done as things are, and changed nothing, is told as a refusal. */
+async function refusable<T>(doing: Promise<T>): Promise<T> {
+  const { StartRefused } = await loadApp();
+  return doing.catch((error: unknown) => {
+    throw error instanceof StartRefused ? new Refused(error.message) : error;
+  });
 }
 
 /** The variables that `examples/tenants.yaml` refers to. */

@@ -27,6 +27,7 @@ function problemsOf(env: Record<string, string>, contents: Record<string, string
 }
 
 const KEK = randomBytes(32).toString('base64');
+const NEW_KEK = randomBytes(32).toString('base64');
 const TOKEN = randomBytes(32).toString('hex');
 
 describe('the configuration', () => {
@@ -37,6 +38,7 @@ describe('the configuration', () => {
       host: '127.0.0.1',
       port: 8080,
       kek: null,
+      newKek: null,
       adminToken: null,
       logLevel: 'info',
       concurrency: 32,
@@ -44,6 +46,7 @@ describe('the configuration', () => {
       revealToken: null,
       rotationsInFlight: 20,
       retentionMs: 30 * 86_400_000,
+      keepDeadMs: 120 * 86_400_000,
       drainMs: 20_000,
     });
   });
@@ -55,11 +58,13 @@ describe('the configuration', () => {
       PARASOL_HOST: '0.0.0.0',
       PARASOL_PORT: '0',
       PARASOL_KEK: KEK,
+      PARASOL_NEW_KEK: NEW_KEK,
       PARASOL_ADMIN_TOKEN: TOKEN,
       PARASOL_LOG_LEVEL: 'debug',
       PARASOL_CONCURRENCY: '4',
       PARASOL_REPAIRS_PER_HOUR: '0',
       PARASOL_RETENTION: '7d',
+      PARASOL_KEEP_DEAD_PAIRS: '180d',
       PARASOL_DRAIN: '0s',
     });
     expect(config).toMatchObject({
@@ -70,10 +75,12 @@ describe('the configuration', () => {
       concurrency: 4,
       repairsPerHour: 0,
       retentionMs: 604_800_000,
+      keepDeadMs: 180 * 86_400_000,
       drainMs: 0,
     });
     expect(config.databaseUrl?.reveal()).toBe('postgres://parasol:pw@db:5432/parasol');
     expect(config.kek?.reveal()).toBe(KEK);
+    expect(config.newKek?.reveal()).toBe(NEW_KEK);
     expect(config.adminToken?.reveal()).toBe(TOKEN);
   });
 
@@ -83,11 +90,13 @@ describe('the configuration', () => {
     ['PARASOL_HOST', '::1', (it: Config) => it.host],
     ['PARASOL_PORT', '9000', (it: Config) => String(it.port)],
     ['PARASOL_KEK', KEK, (it: Config) => it.kek?.reveal()],
+    ['PARASOL_NEW_KEK', NEW_KEK, (it: Config) => it.newKek?.reveal()],
     ['PARASOL_ADMIN_TOKEN', TOKEN, (it: Config) => it.adminToken?.reveal()],
     ['PARASOL_LOG_LEVEL', 'warn', (it: Config) => it.logLevel],
     ['PARASOL_CONCURRENCY', '7', (it: Config) => String(it.concurrency)],
     ['PARASOL_REPAIRS_PER_HOUR', '8', (it: Config) => String(it.repairsPerHour)],
     ['PARASOL_RETENTION', '1500ms', (it: Config) => `${it.retentionMs}ms`],
+    ['PARASOL_KEEP_DEAD_PAIRS', '2500ms', (it: Config) => `${it.keepDeadMs}ms`],
     ['PARASOL_DRAIN', '900ms', (it: Config) => `${it.drainMs}ms`],
   ] as const)('reads %s from a file too', (name, text, read) => {
     expect(read(configOf({ [`${name}_FILE`]: '/run/it' }, { '/run/it': `${text}\n` }))).toBe(text);

@@ -27,6 +27,17 @@ const keyView = z
   })
   .meta({ id: 'Key' });
 
+export const credentialView = keyView
+  .omit({ rotateBy: true })
+  .extend({
+    since: time.describe('When it came into its state.'),
+    because: z.string(),
+    destroyedAt: time
+      .nullable()
+      .describe('When its sealed text was destroyed: nobody can open it any more. Null: it is there.'),
+  })
+  .meta({ id: 'Credential' });
+
 export const tenantView = z
   .object({
     id: tenantIdSchema,

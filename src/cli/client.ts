@@ -5,6 +5,7 @@ import type { Handoff } from '../domain/handoff.ts';
 import type { Purpose, TenantInput } from '../domain/tenant.ts';
 import type {
   ApplyChange,
+  CredentialView,
   CustomerView,
   Page,
   PlanView,
@@ -74,6 +75,11 @@ export class Client {
   async customers(tenant: string): Promise<CustomerView[]> {
     const path = `/tenants/${encodeURIComponent(tenant)}/customers`;
     return (await this.#call<{ items: CustomerView[] }>('GET', path)).items;
+  }
+
+  async credentials(tenant: string): Promise<CredentialView[]> {
+    const path = `/tenants/${encodeURIComponent(tenant)}/credentials`;
+    return (await this.#call<{ items: CredentialView[] }>('GET', path)).items;
   }
 
   reconcile(tenant: string, reason: string | null): Promise<{ trigger: number }> {

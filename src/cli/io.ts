@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { userInfo } from 'node:os';
 import type { TenantInput } from '../domain/tenant.ts';
-import type { Examination } from '../reconciler/commands.ts';
+import type { Examination, KekView, RekeyProgress, RekeyReport } from '../reconciler/commands.ts';
 
 export type { Examination };
 
@@ -42,6 +42,10 @@ export interface Wiring {
   /** Runs the service until it is told to end. */
   serve(): Promise<void>;
   migrate(): Promise<void>;
+  /** Key-encryption keys, as the database knows them. */
+  vault(): Promise<KekView[]>;
+  /** Seals everything under another key; `newKekFile` is where that is, null: the environment or a file of ours. */
+  rekey(newKekFile: string | null, progress: (at: RekeyProgress) => void): Promise<RekeyReport>;
   /** Reads both vendors and writes nothing; `input` is the tenant of a file, null: as the service holds it. */
   doctor(request: { tenant: string; input: TenantInput | null }): Promise<Examination>;
   simulate(options: SimulateOptions): Promise<{ close(): Promise<void> }>;

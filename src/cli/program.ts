@@ -2,7 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { parseDuration } from '../domain/duration.ts';
 import { isLive, type Handoff } from '../domain/handoff.ts';
 import { PURPOSES, type Purpose, type TenantInput } from '../domain/tenant.ts';
-import type { PlanView, StatusView } from '../reconciler/commands.ts';
+import type { PlanView, RekeyProgress, StatusView } from '../reconciler/commands.ts';
 import { BadConnection, clientFor, ServiceRefused } from './client.ts';
 import { EXIT, type CliIo, type ExitCode } from './io.ts';
 import { BadSecretInput, readPair } from './prompt.ts';
@@ -10,14 +10,17 @@ import { Paper } from './table.ts';
 import { loadTenantsFile, type FileProblem, type TenantsFile } from './tenants-file.ts';
 import {
   applyText,
+  credentialsText,
   customersText,
   examinationText,
   handoffsText,
   handoffText,
   planText,
+  rekeyText,
   shortId,
   statusText,
   tenantsText,
+  vaultText,
   type Sheet,
 } from './views.ts';
 
@@ -76,6 +79,7 @@ export function buildProgram(io: CliIo): Command {
   addChanging(program, context);
   addHandoffs(program, context);
   addDoctor(program, context);
+  addVault(program, context);
   addProcesses(program, context);
   return program;
 }
@@ -220,6 +224,13 @@ function addReading(program: Command, context: Context): void {
       const plan = await context.client().plan(tenant);
       context.show(plan, planText);
       context.io.exit(codeOfPlan(plan));
+    });
+  program
+    .command('credentials')
+    .description('every key pair that was ever held, by fingerprint')
+    .argument('<tenant>')
+    .action(async (tenant: string) => {
+      context.show(await context.client().credentials(tenant), credentialsText);
     });
   program
     .command('customers')
@@ -466,6 +477,46 @@ function tenantOf(context: Context, path: string, id: string): TenantInput {
   const tenant = tenants.find((one) => one.id === id);
   if (tenant !== undefined) return tenant;
   throw new Refused(`${path} has no tenant ${id}; it has ${tenants.map((one) => one.id).join(', ')}.`);
+}
+
+function addVault(program: Command, context: Context): void {
+  const { io } = context;
+  const status = async () => context.show(await io.vault(), vaultText);
+  const vault = program
+    .command('vault')
+    .description('the keys that seal every credential: their age, and what is sealed under each')
+    .action(status);
+  vault.command('status').description('the same').action(status);
+  vault
+    .command('rekey')
+    .description('seal everything under another key; every service must be stopped')
+    .option('--new-kek-file <path>', 'the new key; absent: PARASOL_NEW_KEK, or one that is made')
+    .addHelpText('after', REKEY_HELP)
+    .action(async ({ newKekFile }: { newKekFile?: string }) => {
+      const report = await io.rekey(newKekFile ?? null, rekeyProgress(context));
+      context.show(report, rekeyText);
+      io.exit(report.damaged.length === 0 ? EXIT.ok : EXIT.error);
+    });
+}
+
+const REKEY_HELP = `
+The key in use is read as the service reads it: PARASOL_KEK, or the file "kek"
+in PARASOL_DATA. In that file's place comes a new one, and the old one is kept
+beside it. It may be cut off at any moment: run it again to finish it.`;
+
+/** A line every tenth of the way: few enough for a log, and a terminal shows it in place. */
+function rekeyProgress(context: Context): (at: RekeyProgress) => void {
+  const { io } = context;
+  const words = { seal: 'Sealed anew', check: 'Checked' };
+  const live = io.stderr.isTTY === true;
+  let told = '';
+  return ({ step, done, total }) => {
+    const line = `${words[step]}: ${done} of ${total}`;
+    const tenth = `${step} ${total === 0 ? 10 : Math.floor((10 * done) / total)}`;
+    if (live) io.stderr.write(`\r\u001b[K${line}${done >= total ? '\n' : ''}`);
+    else if (tenth !== told) context.note(line);
+    told = tenth;
+  };
 }
 
 function port(text: string): number {

@@ -4,8 +4,12 @@ import { isLive, type Handoff, type HandoffContent } from '../domain/handoff.ts'
 import type { Action, Step } from '../domain/action.ts';
 import type {
   ApplyChange,
+  CredentialView,
   CustomerView,
+  KekView,
+  KeyView,
   PlanView,
+  RekeyReport,
   RunView,
   StatusView,
   TenantSummary,
@@ -169,15 +173,23 @@ function keysPart(sheet: Sheet, { keys }: StatusView): string[] {
       ['PURPOSE', 'MEMBER', 'FINGERPRINT', 'STATE', 'PROVED', 'ROTATE IN'],
       keys.map(({ purpose, slot, member, fingerprint, state, lastProvedAt, rotateBy }) => [
         purpose,
-        member === null ? '' : slot === null ? member : `${member} (${slot})`,
+        memberOf({ member, slot }),
         fingerprint,
-        { text: state, colour: state === 'active' ? 'green' : state === 'dead' ? 'red' : null },
+        keyState(state),
         lastProvedAt === null ? 'never' : span(lastProvedAt, sheet.now),
         rotateBy === null ? '' : leftUntil(rotateBy, sheet.now),
       ]),
     ),
   ];
 }
+
+const memberOf = ({ member, slot }: Pick<KeyView, 'member' | 'slot'>): string =>
+  member === null ? '' : slot === null ? member : `${member} (${slot})`;
+
+const keyState = (state: string): Cell => ({
+  text: state,
+  colour: state === 'active' ? 'green' : state === 'dead' ? 'red' : null,
+});
 
 function evidencePart(sheet: Sheet, { evidence }: StatusView): string[] {
   const { lastUmbrellaWriteAt: at, by, customers, configurations } = evidence;
@@ -391,6 +403,109 @@ export function customersText(sheet: Sheet, customers: readonly CustomerView[]):
       `${synced} of ${customers.length} have a configuration. A match is inferred from equal names: ` +
         'Umbrella’s API does not tell the mapping.',
     ),
+  ].join('\n');
+}
+
+/** `parasol credentials TENANT` */
+export function credentialsText({ paper }: Sheet, credentials: readonly CredentialView[]): string {
+  if (credentials.length === 0) return 'No key pair was ever given.';
+  const destroyed = credentials.filter(({ destroyedAt }) => destroyedAt !== null).length;
+  return [
+    paper.table(
+      ['PURPOSE', 'MEMBER', 'FINGERPRINT', 'STATE'],
+      credentials.flatMap((held): Row[] => [
+        [held.purpose, memberOf(held), held.fingerprint, keyState(held.state)],
+        ...note(historyOf(held)),
+      ]),
+    ),
+    '',
+    paper.paragraph(
+      `${credentials.length} in all, newest first` +
+        (destroyed === 0 ? '.' : `; of ${destroyed} only this history is left.`),
+    ),
+  ].join('\n');
+}
+
+function historyOf({ createdAt, lastProvedAt, state, since, because, destroyedAt }: CredentialView): string {
+  return [
+    `given on ${day(createdAt)}`,
+    lastProvedAt === null ? 'never proved' : `last proved on ${day(lastProvedAt)}`,
+    `${state} since ${day(since)}: ${because}`,
+    ...(destroyedAt === null ? [] : [`destroyed on ${day(destroyedAt)}`]),
+  ].join('; ');
+}
+
+const day = (at: string): string => at.slice(0, 10);
+
+/** `parasol vault` */
+export function vaultText(sheet: Sheet, keks: readonly KekView[]): string {
+  const { paper, now } = sheet;
+  if (keks.length === 0) return 'Nothing was ever sealed here.';
+  return [
+    paper.table(
+      ['KEY', 'AGE', 'FIRST USED', 'STATE', 'PAIRS'],
+      keks.map(({ kid, createdAt, state, retiredAt, sealed }): Row => [
+        kid,
+        span(createdAt, now),
+        day(createdAt),
+        kekState(state, retiredAt),
+        String(sealed),
+      ]),
+    ),
+    ...(keks.every(({ state }) => state !== 'being-replaced')
+      ? []
+      : [
+          '',
+          paper.paint(
+            'yellow',
+            paper.paragraph(
+              'The key is being changed, and no service starts until that has ended: run ' +
+                `\`${sheet.command} vault rekey\` again, with the same two keys.`,
+            ),
+          ),
+        ]),
+  ].join('\n');
+}
+
+function kekState(state: KekView['state'], retiredAt: string | null): Cell {
+  switch (state) {
+    case 'in-use':
+      return { text: 'in use', colour: 'green' };
+    case 'being-replaced':
+      return { text: 'being replaced', colour: 'yellow' };
+    case 'retired':
+      return `retired on ${day(retiredAt ?? '')}`;
+  }
+}
+
+/** `parasol vault rekey` */
+export function rekeyText(sheet: Sheet, report: RekeyReport): string {
+  const { from, to, resealed, total, damaged, file } = report;
+  const { paper } = sheet;
+  const paragraphs = [
+    `${total} pairs are sealed under the key ${to} now (${resealed} of them were sealed anew just now), and ` +
+      `nothing needs the key ${from} any more.`,
+    file === null
+      ? 'From now on give the new key as PARASOL_KEK, and PARASOL_NEW_KEK no more.'
+      : `The new key is in ${file.kek}. Back it up, apart from the database.`,
+    `Backups of the database that were made before now open with the old key only` +
+      (file === null
+        ? ': keep it as long as you keep them.'
+        : `: ${file.old} holds it. Delete it with the last of them.`),
+  ];
+  return [
+    ...paragraphs.map((text) => paper.paragraph(text)),
+    ...(damaged.length === 0
+      ? []
+      : [
+          paper.paint(
+            'red',
+            paper.paragraph(
+              `${damaged.length} cannot be opened with any key, and could not before; they were left as they are:`,
+            ),
+          ),
+          ...damaged.map((text) => `  ${text}`),
+        ]),
   ].join('\n');
 }
 

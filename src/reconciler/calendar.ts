@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Housekeeping } from './ports.ts';
 
 const BATCH = 5_000;
+const DEAD_BATCH = 200;
 
 /**
  * The fleet's calendar (design.md §4). Every tick is idempotent and runs on every replica: whoever comes second
@@ -10,7 +11,7 @@ const BATCH = 5_000;
  */
 export function startCalendar(
   { housekeeping, log }: { housekeeping: Housekeeping; log: Logger },
-  { retentionMs }: { retentionMs: number },
+  { retentionMs, keepDeadMs }: { retentionMs: number; keepDeadMs: number },
 ): { stop(): Promise<void> } {
   const prune = schedule(
     '17 * * * *',
@@ -24,13 +25,37 @@ export function startCalendar(
     },
     { timezone: 'UTC', noOverlap: true, name: 'retention' },
   );
-  return { stop: async () => prune.destroy() };
+  const destroy = schedule(
+    '43 * * * *',
+    async () => {
+      try {
+        const pairs = await destroyAllDead(housekeeping, keepDeadMs);
+        if (pairs > 0) log.info({ pairs }, 'destroyed the sealed texts of pairs that have long been dead');
+      } catch (error) {
+        log.warn({ error: (error as Error).message }, 'no sealed text was destroyed; tried again in an hour');
+      }
+    },
+    { timezone: 'UTC', noOverlap: true, name: 'dead pairs' },
+  );
+  return {
+    async stop() {
+      await prune.destroy();
+      await destroy.destroy();
+    },
+  };
 }
 
 /** In batches, so that no statement holds the tables for long; how many rows went in all. */
-export async function pruneAll(housekeeping: Housekeeping, retentionMs: number): Promise<number> {
+export const pruneAll = (housekeeping: Housekeeping, retentionMs: number): Promise<number> =>
+  untilNone(() => housekeeping.prune(retentionMs, BATCH));
+
+/** Likewise; how many pairs keep their history only from now on. */
+export const destroyAllDead = (housekeeping: Housekeeping, keepDeadMs: number): Promise<number> =>
+  untilNone(() => housekeeping.destroyDead(keepDeadMs, DEAD_BATCH));
+
+async function untilNone(batch: () => Promise<number>): Promise<number> {
   for (let total = 0; ;) {
-    const rows = await housekeeping.prune(retentionMs, BATCH);
+    const rows = await batch();
     total += rows;
     if (rows === 0) return total;
   }

@@ -15,7 +15,9 @@ import { inSlots, originFor, slotOf, subjectOf, type TenantSpec } from '../domai
 import { isOver, type UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import { horizonsOf } from '../domain/verdict.ts';
 import type {
+  CredentialView,
   CustomerView,
+  KekView,
   KeyView,
   PlanView,
   RotationRecordView,
@@ -25,7 +27,14 @@ import type {
   TenantView,
   UmbrellaRotationView,
 } from './commands.ts';
-import type { StoredStatus, StoredTenant, TenantRecord, TenantRow } from './ports.ts';
+import type {
+  CredentialRecord,
+  KekRecord,
+  StoredStatus,
+  StoredTenant,
+  TenantRecord,
+  TenantRow,
+} from './ports.ts';
 
 /** Turns what is stored into what is shown. Pure: the same rows at the same time show the same. */
 
@@ -64,6 +73,31 @@ function keyView(spec: TenantSpec, held: HeldCredential): KeyView {
     lastProvedAt,
     rotateBy: rotates ? new Date(Date.parse(createdAt) + toMs(spec.rotation.maxAge)).toISOString() : null,
   };
+}
+
+/** Every pair that the tenant ever had, newest first. */
+export const credentialViews = ({
+  tenant: { spec },
+  credentials,
+}: {
+  tenant: StoredTenant;
+  credentials: CredentialRecord[];
+}): CredentialView[] =>
+  credentials.toReversed().map((held) => {
+    const { rotateBy: _, ...view } = keyView(spec, held);
+    const { since, because, destroyedAt } = held;
+    return { ...view, since, because, destroyedAt };
+  });
+
+/** Key-encryption keys that were ever used, oldest first, with how much is sealed under each. */
+export function kekViews(keys: KekRecord[], counts: { kid: string | null; count: number }[]): KekView[] {
+  return keys.map(({ kid, createdAt, retiredAt, check }) => ({
+    kid,
+    createdAt,
+    state: retiredAt === null ? 'in-use' : check === null ? 'retired' : 'being-replaced',
+    retiredAt,
+    sealed: counts.find((one) => one.kid === kid)?.count ?? 0,
+  }));
 }
 
 /**

@@ -6,6 +6,9 @@ import type { Rotation, RotationCause, RotationPhase } from '../domain/rotation.
 import type { KeyPair } from '../domain/secret.ts';
 import type { Purpose, TenantInput, TenantSpec } from '../domain/tenant.ts';
 import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
+import type { RekeyProgress } from './keyring.ts';
+
+export type { RekeyProgress };
 
 /**
  * The use cases: the only way in, shared by the API and the CLI. A command either did all that it says or
@@ -40,6 +43,41 @@ export interface KeyView {
   createdAt: string;
   lastProvedAt: string | null;
   rotateBy: string | null;
+}
+
+/** One pair that Parasol holds or held, by fingerprint: its history is kept for ever, its value is not. */
+export interface CredentialView extends Omit<KeyView, 'rotateBy'> {
+  /** When it came into its state, and why. */
+  since: string;
+  because: string;
+  /** When its sealed text was destroyed, so that nobody can ever open it again; null: it is there. */
+  destroyedAt: string | null;
+}
+
+/** One key-encryption key, by its name. */
+export interface KekView {
+  kid: string;
+  createdAt: string;
+  /** `being-replaced`: `parasol vault rekey` was begun and has not ended; no service starts until it has. */
+  state: 'in-use' | 'being-replaced' | 'retired';
+  /** From then on nothing new is sealed under it; null: it is the one in use. */
+  retiredAt: string | null;
+  /** Texts that are sealed under it. */
+  sealed: number;
+}
+
+/** What `parasol vault rekey` did. */
+export interface RekeyReport {
+  from: string;
+  to: string;
+  /** Texts that this call sealed anew. */
+  resealed: number;
+  /** Texts that are sealed under the new key now. */
+  total: number;
+  /** Texts that no key opens, and none did before. */
+  damaged: string[];
+  /** Where the new key lies now and where the old one is kept; null: both were given. */
+  file: { kek: string; old: string } | null;
 }
 
 /** One row of the list of tenants. */
@@ -210,6 +248,8 @@ export interface Commands {
   tenants(page: { after: string | null; limit: number }): Promise<Page<TenantSummary>>;
   status(id: string): Promise<Answer<StatusView>>;
   plan(id: string): Promise<Answer<PlanView>>;
+  /** Every pair that the tenant ever had, newest first. */
+  credentials(id: string): Promise<Answer<CredentialView[]>>;
   customers(id: string): Promise<Answer<CustomerView[]>>;
   /** The number of the trigger: handled once the status says `trigger.handled` is at least that. */
   reconcile(id: string, reason: string): Promise<Answer<{ trigger: number }>>;

@@ -2,6 +2,7 @@ import type { TenantInput } from '../domain/tenant.ts';
 import { conflict, done, noHandoff, noTenant, refused } from './answers.ts';
 import { applyTenants, type ApplyOptions } from './apply.ts';
 import {
+  credentialViews,
   customerViews,
   planView,
   rotationRecordView,
@@ -81,6 +82,11 @@ export function createCommands(deps: CommandDeps): Commands {
     status: (id) => shown(id, (record) => statusView(record, clock.now())),
     plan: (id) => shown(id, planView),
     customers: (id) => shown(id, customerViews),
+
+    async credentials(id) {
+      const found = await desk.history(id);
+      return found ? done(credentialViews(found)) : noTenant(id);
+    },
 
     async reconcile(id, reason) {
       const trigger = await desk.trigger(id, reason === 'manual' ? reason : `manual: ${reason}`);

@@ -34,6 +34,15 @@ export interface NewCredential {
   handoffId: string | null;
 }
 
+/** A credential with its history: what is kept for ever. */
+export interface CredentialRecord extends HeldCredential {
+  /** When it came into its state, and why. */
+  since: string;
+  because: string;
+  /** When its sealed text was destroyed; null: it is there. */
+  destroyedAt: string | null;
+}
+
 /** One tenant as a set of tenants is applied. */
 export interface TenantWrite {
   id: string;
@@ -128,6 +137,8 @@ export interface Desk {
   tenant(id: string): Promise<TenantRecord | null>;
   /** Those of these tenants that exist, with every credential that they ever had. */
   tenants(ids: string[]): Promise<{ tenant: StoredTenant; credentials: HeldCredential[] }[]>;
+  /** The tenant with every credential that it ever had, oldest first; null: there is no such tenant. */
+  history(id: string): Promise<{ tenant: StoredTenant; credentials: CredentialRecord[] } | null>;
   /** Who speaks for any of these companies (`companyIdentity`) or Umbrella consoles (rulings 26), by id. */
   holders(identities: {
     companies: string[];
@@ -225,12 +236,4 @@ export interface Tokens {
   remove(name: string): Promise<void>;
   /** Null: unknown, or expired by the database's clock. */
   findByHash(hash: string): Promise<StoredToken | null>;
-}
-
-/** A known text, sealed when the database was first used: opening it proves that the key given is the right one. */
-export interface VaultChecks {
-  /** Null: nothing was ever sealed here. */
-  read(): Promise<string | null>;
-  /** Keeps it unless another was kept before; returns the one that stands. */
-  keep(kid: string, sealed: string): Promise<string>;
 }

@@ -86,6 +86,16 @@ export function createMetrics(housekeeping: Housekeeping, clock: { now(): Date }
   gauge('parasol_intents_open', 'Effects of which it is not known yet what became.', [], (self, found) =>
     self.set(found.openIntents),
   );
+  gauge(
+    'parasol_kek_age_seconds',
+    'Age of each key-encryption key that something may be sealed under.',
+    ['kid'],
+    (self, { keks }) => {
+      for (const { kid, createdAt } of keks) {
+        self.set({ kid }, (clock.now().getTime() - Date.parse(createdAt)) / 1_000);
+      }
+    },
+  );
 
   return {
     registry,

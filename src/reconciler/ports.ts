@@ -395,11 +395,19 @@ export interface Census {
   late: number;
   /** Intents of which it is not known yet what became. */
   openIntents: number;
+  /** Key-encryption keys that something may be sealed under: one, or two while the key is changed. */
+  keks: { kid: string; createdAt: string }[];
 }
 
 export interface Housekeeping {
   /** Deletes runs, events and settled intents older than that, at most `batch` rows of each; how many went. */
   prune(olderThanMs: number, batch: number): Promise<number>;
+  /**
+   * Destroys the ciphertext of pairs that have been dead for longer than that, at most `batch` of them, with an
+   * event each; how many went. Fingerprint, times and reasons stay (rulings 19: the clock starts when death was
+   * seen).
+   */
+  destroyDead(deadForMs: number, batch: number): Promise<number>;
   census(): Promise<Census>;
 }
 
@@ -407,3 +415,5 @@ export interface Housekeeping {
 export type * from './desk.ts';
 /** What the rotation of Umbrella's API keys needs of it. */
 export type * from './umbrella-store.ts';
+/** What the vault needs of it. */
+export type * from './keyring.ts';

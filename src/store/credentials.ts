@@ -1,12 +1,13 @@
-import { and, asc, eq, inArray, ne, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, isNotNull, lt, ne, sql } from 'drizzle-orm';
 import { check, index, pgTable, uniqueIndex } from 'drizzle-orm/pg-core';
 import type { CredentialState, HeldCredential } from '../domain/credential.ts';
 import type { Purpose } from '../domain/tenant.ts';
-import type { CredentialChange, NewCredential, NewEvent } from '../reconciler/ports.ts';
+import type { CredentialChange, CredentialRecord, NewCredential, NewEvent } from '../reconciler/ports.ts';
 import { instant, iso, isoOrNull, text } from './columns.ts';
 import type { Executor } from './database.ts';
 import { addEvents } from './events.ts';
 import { tenants } from './tenants.ts';
+import { requireKeyInUse } from './vault-checks.ts';
 
 /** Key pairs, sealed by the vault. A fingerprint names one everywhere else. */
 export const credentials = pgTable(
@@ -21,18 +22,24 @@ export const credentials = pgTable(
     fingerprint: text('fingerprint').notNull(),
     member: text('member'),
     origin: text('origin').notNull(),
-    sealed: text('sealed').notNull(),
+    /** Null: it was dead for so long that it was destroyed. */
+    sealed: text('sealed'),
     handoffId: text('handoff_id'),
     createdAt: instant('created_at').notNull().defaultNow(),
     stateSince: instant('state_since').notNull().defaultNow(),
     stateBecause: text('state_because').notNull(),
     lastProvedAt: instant('last_proved_at'),
     keyIdentity: text('key_identity'),
+    destroyedAt: instant('destroyed_at'),
   },
   (table) => [
     check(
       'credentials_state',
       sql`${table.state} in ('candidate', 'proved', 'active', 'superseded', 'refused', 'dead')`,
+    ),
+    check(
+      'credentials_destroyed',
+      sql`(${table.sealed} is null) = (${table.destroyedAt} is not null) and (${table.sealed} is not null or ${table.state} = 'dead')`,
     ),
     uniqueIndex('credentials_one_active')
       .on(table.tenantId, table.purpose)
@@ -46,6 +53,9 @@ export const credentials = pgTable(
       .where(
         sql`${table.keyIdentity} is null and ${table.state} = 'active' and ${table.purpose} in ('umbrella-api', 'umbrella-key-admin')`,
       ),
+    index('credentials_dead')
+      .on(table.stateSince)
+      .where(sql`state = 'dead' and sealed is not null`),
   ],
 );
 
@@ -59,6 +69,14 @@ export const toCredential = (row: Omit<typeof credentials.$inferSelect, 'sealed'
   createdAt: iso(row.createdAt),
   lastProvedAt: isoOrNull(row.lastProvedAt),
   handoffId: row.handoffId,
+});
+
+/** The same, with what became of it. */
+export const toRecord = (row: typeof credentials.$inferSelect): CredentialRecord => ({
+  ...toCredential(row),
+  since: iso(row.stateSince),
+  because: row.stateBecause,
+  destroyedAt: isoOrNull(row.destroyedAt),
 });
 
 /** Every credential of a tenant, oldest first, with its sealed text. */
@@ -76,6 +94,7 @@ export async function addCredential(
   credential: NewCredential & { keyIdentity?: string },
   because: string,
 ): Promise<void> {
+  await requireKeyInUse(tx, credential.sealed);
   if (credential.state === 'active') await supersedeActive(tx, tenantId, credential);
   await tx.insert(credentials).values({ ...credential, tenantId, stateBecause: because });
 }
@@ -150,6 +169,52 @@ async function supersedeActive(tx: Executor, tenantId: string, by: Named): Promi
     tenantId,
     replaced.map((row) => stateEvent(row, 'superseded', because)),
   );
+}
+
+/** Destroys the sealed text of pairs that have been dead for longer than that, with an event each; how many. */
+export async function destroyDead(tx: Executor, deadForMs: number, limit: number): Promise<number> {
+  const old = await tx
+    .select({ id: credentials.id })
+    .from(credentials)
+    .where(
+      and(
+        eq(credentials.state, 'dead'),
+        isNotNull(credentials.sealed),
+        lt(credentials.stateSince, sql`now() - ${deadForMs} * interval '1 millisecond'`),
+      ),
+    )
+    .orderBy(asc(credentials.stateSince))
+    .limit(limit)
+    // Where another replica is at it, or a run records, the next time is soon enough.
+    .for('update', { skipLocked: true });
+  if (old.length === 0) return 0;
+  const destroyed = await tx
+    .update(credentials)
+    .set({ sealed: null, destroyedAt: sql`now()` })
+    .where(
+      inArray(
+        credentials.id,
+        old.map(({ id }) => id),
+      ),
+    )
+    .returning();
+  for (const row of destroyed) await addEvents(tx, row.tenantId, [destroyedEvent(row)]);
+  return destroyed.length;
+}
+
+function destroyedEvent({
+  purpose,
+  fingerprint,
+  member,
+  stateSince,
+}: typeof credentials.$inferSelect): NewEvent {
+  const whose = member === null ? '' : ` of ${member}`;
+  const since = iso(stateSince).slice(0, 10);
+  return {
+    type: 'CredentialDestroyed',
+    message: `The sealed text of the ${purpose} key ${fingerprint}${whose}, dead since ${since}, was destroyed; its history stays.`,
+    data: { purpose, fingerprint, member },
+  };
 }
 
 const STATE_EVENTS: Record<CredentialState, string> = {

@@ -2,7 +2,7 @@ import { and, asc, eq, gt, inArray, ne, or, sql } from 'drizzle-orm';
 import { isLive } from '../domain/handoff.ts';
 import { companyIdentity } from '../domain/tenant.ts';
 import type { ApplyRefusal, Desk, HandoffRefusal, TenantWrite } from '../reconciler/ports.ts';
-import { addCredential, credentials, credentialsOf, toCredential } from './credentials.ts';
+import { addCredential, credentials, credentialsOf, toCredential, toRecord } from './credentials.ts';
 import type { Database, Executor } from './database.ts';
 import { StoreError, toStoreError } from './database.ts';
 import { addEvents, pageOfEvents } from './events.ts';
@@ -139,6 +139,12 @@ export const createDesk = (db: Database): Desk => ({
     return { items, next: rows.length > limit ? (items.at(-1)?.tenant.id ?? null) : null };
   },
 
+  history: (id) =>
+    db.transaction(async (tx) => {
+      const [row] = await tx.select().from(tenants).where(eq(tenants.id, id));
+      return row ? { tenant: toTenant(row), credentials: (await credentialsOf(tx, id)).map(toRecord) } : null;
+    }, ONE_SNAPSHOT),
+
   events: (tenantId, page) => pageOfEvents(db, tenantId, page),
   runs: (tenantId, page) => pageOfRuns(db, tenantId, page),
   handoffs: (filter) => listHandoffs(db, filter),
@@ -202,11 +208,12 @@ export const createDesk = (db: Database): Desk => ({
           state !== 'dead' &&
           state !== 'refused',
       );
-      if (!found) return { ok: false, because: 'not-held' };
+      const sealed = found?.sealed;
+      if (!found || !sealed) return { ok: false, because: 'not-held' };
       const shown = await changeHandoff(tx, id, { revealedAt: sql`now()`, revealedTo: by });
       await addEvents(tx, handoff.tenantId, events);
       await triggerLocked(tx, handoff.tenantId, cause, true);
-      return { ok: true, handoff: shown, credential: toCredential(found), sealed: found.sealed };
+      return { ok: true, handoff: shown, credential: toCredential(found), sealed };
     }),
 
   requestRotation: (rotation, events, cause) =>

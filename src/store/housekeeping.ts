@@ -1,5 +1,6 @@
-import type pg from 'pg';
 import type { Census, Housekeeping } from '../reconciler/ports.ts';
+import { destroyDead } from './credentials.ts';
+import type { Database } from './database.ts';
 
 const CUTOFF = `now() - $1 * interval '1 millisecond'`;
 
@@ -44,17 +45,21 @@ const CENSUS = `
         where ended_at is null group by 1, 2) as r) as rotations,
     (select count(*)::int from tenants where next_run_at < now() - interval '1 minute') as late,
     (select count(*)::int from intents
-      where outcome in ('open', 'unknown') and tenant_id is not null) as "openIntents"`;
+      where outcome in ('open', 'unknown') and tenant_id is not null) as "openIntents",
+    (select coalesce(jsonb_agg(k), '[]') from (
+       select kid, created_at as "createdAt" from vault_checks where sealed is not null) as k) as keks`;
 
 /** What is kept for a time only, and how much of what there is. */
-export const createHousekeeping = (pool: pg.Pool): Housekeeping => ({
+export const createHousekeeping = (db: Database): Housekeeping => ({
   async prune(olderThanMs, batch) {
     let rows = 0;
-    for (const statement of PRUNE) rows += (await pool.query(statement, [olderThanMs, batch])).rowCount ?? 0;
+    for (const statement of PRUNE)
+      rows += (await db.$client.query(statement, [olderThanMs, batch])).rowCount ?? 0;
     return rows;
   },
+  destroyDead: (deadForMs, batch) => db.transaction((tx) => destroyDead(tx, deadForMs, batch)),
   async census() {
-    const { rows } = await pool.query<Census>(CENSUS);
+    const { rows } = await db.$client.query<Census>(CENSUS);
     const [census] = rows;
     if (!census) throw new Error('a census has one row');
     return census;

@@ -3,20 +3,22 @@ import type {
   Claims,
   Desk,
   Housekeeping,
+  Keyring,
+  Occupancy,
   Reconciles,
   Tokens,
   UmbrellaKeys,
-  VaultChecks,
 } from '../reconciler/ports.ts';
 import { createClaims } from './claims.ts';
 import { openDatabase, openPool, toStoreError, withStoreErrors } from './database.ts';
 import { createDesk } from './desk.ts';
 import { createHousekeeping } from './housekeeping.ts';
+import { createKeyring } from './keyring.ts';
 import { createListener } from './listener.ts';
+import { createOccupancy } from './occupancy.ts';
 import { createReconciles } from './reconciles.ts';
 import { createTokens } from './tokens.ts';
 import { createUmbrellaKeys } from './umbrella-keys.ts';
-import { createVaultChecks } from './vault-checks.ts';
 
 export { StoreError } from './database.ts';
 export { startEmbedded } from './embedded.ts';
@@ -30,7 +32,8 @@ export interface Store {
   desk: Desk;
   tokens: Tokens;
   umbrellaKeys: UmbrellaKeys;
-  vaultChecks: VaultChecks;
+  keyring: Keyring;
+  occupancy: Occupancy;
   housekeeping: Housekeeping;
   /** For the migrator. */
   pool: pg.Pool;
@@ -60,8 +63,9 @@ export function createStore(
     desk: withStoreErrors(createDesk(db)),
     tokens: withStoreErrors(createTokens(db)),
     umbrellaKeys: withStoreErrors(createUmbrellaKeys(db)),
-    vaultChecks: withStoreErrors(createVaultChecks(db)),
-    housekeeping: withStoreErrors(createHousekeeping(pool)),
+    keyring: withStoreErrors(createKeyring(db)),
+    occupancy: withStoreErrors(createOccupancy(config, onError)),
+    housekeeping: withStoreErrors(createHousekeeping(db)),
     pool,
     async health() {
       const started = performance.now();

@@ -207,7 +207,8 @@ function toSnapshot(row: SnapshotRow): Snapshot {
     tenant: toTenant(rowOf(tenants, row.tenant)),
     status: row.status && toStatus(rowOf(statuses, row.status)),
     credentials: held.map(toCredential),
-    sealed: Object.fromEntries(held.map(({ id, sealed }) => [id, sealed])),
+    // Of a dead one too, as long as it is there: that it stays dead is looked at (rulings 19).
+    sealed: Object.fromEntries(held.flatMap(({ id, sealed }) => (sealed === null ? [] : [[id, sealed]]))),
     handoffs: row.handoffs.map((one) => toHandoff(rowOf(handoffs, one))),
     intents: row.intents.map((one) => toOpenIntent(rowOf(intents, one))),
     owned: row.owned.map((one) => toOwned(rowOf(ownedObjects, one))),

@@ -20,6 +20,7 @@ import { intents, intentsOfLastHour } from './intents.ts';
 import { statuses } from './statuses.ts';
 import { tenants } from './tenants.ts';
 import { triggerTenant } from './trigger.ts';
+import { requireKeyInUse } from './vault-checks.ts';
 
 /**
  * Umbrella's API keys, each with its rotation and the claim to work on it. The row follows the line of a key: once
@@ -86,7 +87,8 @@ export const createUmbrellaKeys = (db: Database): UmbrellaKeys => ({
         credentialId: credentials.id,
         purpose: sql<KeyHolder['purpose']>`${credentials.purpose}`,
         origin: credentials.origin,
-        sealed: credentials.sealed,
+        // Only that of a dead pair is ever destroyed.
+        sealed: sql<string>`${credentials.sealed}`,
       })
       .from(credentials)
       .where(
@@ -365,6 +367,7 @@ async function leave(
       );
   }
   if (sealed !== undefined || over) {
+    if (sealed && !over) await requireKeyInUse(tx, sealed);
     await tx
       .update(umbrellaKeys)
       .set({ sealed: over ? null : (sealed ?? null) })

@@ -1,30 +1,40 @@
-import { asc, sql } from 'drizzle-orm';
+import { eq } from 'drizzle-orm';
 import { pgTable } from 'drizzle-orm/pg-core';
-import type { VaultChecks } from '../reconciler/ports.ts';
+import { decodeProtectedHeader } from 'jose';
 import { instant, text } from './columns.ts';
-import type { Database, Executor } from './database.ts';
+import type { Executor } from './database.ts';
 
-/** A known text, sealed when the database was first used: opening it proves that the key given is the right one. */
+/** Every key-encryption key that was ever used here, with what proves it as long as it is needed. */
 export const vaultChecks = pgTable('vault_checks', {
   kid: text('kid').primaryKey(),
-  sealed: text('sealed').notNull(),
+  /** A known text under this key; null: nothing is sealed under it any more. */
+  sealed: text('sealed'),
   createdAt: instant('created_at').notNull().defaultNow(),
+  /** From then on nothing new is sealed under it. */
+  retiredAt: instant('retired_at'),
 });
 
-export const createVaultChecks = (db: Database): VaultChecks => ({
-  read: () => first(db),
-  keep: (kid, sealed) =>
-    db.transaction(async (tx) => {
-      // Two processes that start at once with different keys must not both be the first.
-      await tx.execute(sql`lock table ${vaultChecks} in exclusive mode`);
-      const known = await first(tx);
-      if (known !== null) return known;
-      await tx.insert(vaultChecks).values({ kid, sealed });
-      return sealed;
-    }),
-});
+/**
+ * Refuses a text that was sealed under a key that was retired meanwhile: a service that lost the database while
+ * the key was changed still has the old one, and what it seals could never be opened again. Locked, so that a
+ * retirement that comes at this moment waits and finds the text.
+ */
+export async function requireKeyInUse(tx: Executor, sealed: string): Promise<void> {
+  const kid = kidOf(sealed);
+  if (kid === null) return;
+  const [key] = await tx
+    .select({ retiredAt: vaultChecks.retiredAt })
+    .from(vaultChecks)
+    .where(eq(vaultChecks.kid, kid))
+    .for('share');
+  if (!key?.retiredAt) return;
+  throw new Error(`the key-encryption key ${kid} was retired: nothing is sealed under it any more`);
+}
 
-async function first(tx: Executor): Promise<string | null> {
-  const [row] = await tx.select().from(vaultChecks).orderBy(asc(vaultChecks.createdAt)).limit(1);
-  return row?.sealed ?? null;
+function kidOf(sealed: string): string | null {
+  try {
+    return decodeProtectedHeader(sealed).kid ?? null;
+  } catch {
+    return null;
+  }
 }

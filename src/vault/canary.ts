@@ -1,14 +1,8 @@
 import { Secret, type KeyPair } from '../domain/secret.ts';
-import type { SealedFor, Vault } from '../reconciler/ports.ts';
+import type { KekRecord, Keyring, SealedFor } from '../reconciler/ports.ts';
 import { refused, VaultError, type VaultAnswer } from './error.ts';
-
-/** Where the canary lives: one row beside the sealed credentials. */
-export interface CanaryStore {
-  /** The sealed canary; null where nothing was ever sealed. */
-  read(): Promise<string | null>;
-  /** Stores it unless there is one already; returns the one that stands. */
-  keep(sealed: string): Promise<string>;
-}
+import type { Kek } from './kek.ts';
+import { createVault } from './vault.ts';
 
 const BOUND: SealedFor = {
   tenantId: '*',
@@ -18,14 +12,48 @@ const BOUND: SealedFor = {
 };
 const canary = (): KeyPair => ({ publicHalf: 'canary', privateHalf: new Secret('canary') });
 
+/** What proves this key later on. */
+export const sealCanary = (kek: Kek): Promise<string> => createVault(kek).seal(canary(), BOUND);
+
+/** Keys that something may be sealed under: one, or both while the key is changed. */
+export const inUse = (keys: KekRecord[]): (KekRecord & { check: string })[] =>
+  keys.flatMap((key) => (key.check === null ? [] : [{ ...key, check: key.check }]));
+
 /**
- * Shows that this vault can open what the database holds, by opening a canary that was sealed at the first
- * start. A wrong key stops the start here, before anything is sealed under it; nothing is changed.
+ * Shows that this key can open what the database holds, by opening a canary that was sealed at the first start. A
+ * wrong key stops the start here, before anything is sealed under it; nothing is changed.
  */
-export async function checkVault(vault: Vault, store: CanaryStore): Promise<VaultAnswer<null>> {
-  const sealed = (await store.read()) ?? (await store.keep(await vault.seal(canary(), BOUND)));
+export async function checkVault(
+  kek: Kek,
+  keyring: Pick<Keyring, 'keys' | 'first'>,
+): Promise<VaultAnswer<null>> {
+  let keys = await keyring.keys();
+  if (keys.length === 0) keys = await keyring.first(kek.id, await sealCanary(kek));
+  const [key, ...others] = inUse(keys);
+  if (!key) throw new Error('no key-encryption key is in use, although there was one');
+  if (others.length > 0) {
+    return refused(
+      'under-way',
+      `The key-encryption key is being changed (${[key, ...others].map(({ kid }) => kid).join(' → ')}): ` +
+        'run `parasol vault rekey` again, with the same two keys, to finish it. Nothing was changed.',
+    );
+  }
+  const retired = keys.find(({ kid, check }) => kid === kek.id && check === null);
+  if (retired) {
+    return refused(
+      'retired',
+      `This is not the key that the credentials in the database are sealed under: the key ${kek.id} was retired on ` +
+        `${retired.retiredAt?.slice(0, 10)}, and ${key.kid} took its place. Give that one as PARASOL_KEK; where ` +
+        'Parasol made it, run `parasol vault rekey` again to put it in its place. Nothing was changed.',
+    );
+  }
+  return openCanary(kek, key.check);
+}
+
+/** Opens the canary of a key, or tells why that cannot be. */
+export async function openCanary(kek: Kek, check: string): Promise<VaultAnswer<null>> {
   try {
-    await vault.open(sealed, BOUND);
+    await createVault(kek).open(check, BOUND);
     return { ok: true, value: null };
   } catch (error) {
     if (!(error instanceof VaultError)) throw error;

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Secret } from '../domain/secret.ts';
 import { refused, type VaultAnswer } from './error.ts';
-import { keepSecretFile, readSecretFile } from './secret-file.ts';
+import { keepSecretFile, readSecretFile, replaceSecretFile } from './secret-file.ts';
 
 /** The key-encryption key: seals every credential, and is the one secret that lies outside the database. */
 export interface Kek {
@@ -68,6 +68,22 @@ export async function loadKek(from: {
   const loaded = named(from.file, parseKek(text));
   if (!loaded.ok || !made) return loaded;
   return { ok: true, value: { ...loaded.value, notice: backupNotice(from.file) } };
+}
+
+const nextFile = (file: string): string => `${file}.new`;
+
+/** The key that is to take the place of the one in `file`: made beside it, or found there from a change cut off. */
+export async function nextKek(file: string): Promise<VaultAnswer<Kek>> {
+  const { text } = await keepSecretFile(nextFile(file), randomBytes(BYTES).toString('base64url'));
+  const loaded = named(nextFile(file), parseKek(text));
+  return loaded.ok ? { ok: true, value: loaded.value.kek } : loaded;
+}
+
+/** Puts that key in its place, once nothing is sealed under the old one; returns where the old one is kept. */
+export async function installNextKek(file: string, old: Kek): Promise<string> {
+  const kept = `${file}.${old.id}`;
+  await replaceSecretFile(file, nextFile(file), kept);
+  return kept;
 }
 
 function named(source: string, parsed: VaultAnswer<Kek>): VaultAnswer<LoadedKek> {

@@ -48,7 +48,9 @@ export function createVault(kek: Kek): Vault {
           `${describe(bound)} was sealed under the key ${kid}, and this is the key ${kek.id}.`,
         );
       }
-      const { plaintext, protectedHeader } = await decrypt(sealed, kek, bound);
+      const decrypted = await openWith(sealed, kek);
+      if (!decrypted) throw new VaultError('damaged', `${describe(bound)} was changed since it was sealed.`);
+      const { plaintext, protectedHeader } = decrypted;
       for (const [name, wanted] of Object.entries(headerOf(bound))) {
         if (protectedHeader[name] !== wanted) {
           throw new VaultError('bound-elsewhere', `${describe(bound)} was sealed for another ${name}.`);
@@ -72,22 +74,43 @@ export function fingerprintOf(pair: KeyPair): string {
     .slice(0, 16);
 }
 
-function kidOf(sealed: string): string | null {
-  try {
-    return decodeProtectedHeader(sealed).kid ?? null;
-  } catch {
-    return null;
+/**
+ * The same content for the same purpose, sealed under another key; what it is does not matter. Null: it cannot be
+ * opened with `from`, and so with no key at all where it says that it was sealed under that one.
+ */
+export async function reseal(sealed: string, from: Kek, to: Kek): Promise<string | null> {
+  const opened = await openWith(sealed, from);
+  if (!opened) return null;
+  // How the content key was wrapped is the old key's; everything else stays.
+  const { kid: _kid, iv: _iv, tag: _tag, ...header } = opened.protectedHeader;
+  const fresh = await new CompactEncrypt(opened.plaintext)
+    .setProtectedHeader({ ...header, alg: ALG, enc: ENC, kid: to.id })
+    .encrypt(to.key);
+  const again = await openWith(fresh, to);
+  if (!again || !Buffer.from(again.plaintext).equals(opened.plaintext)) {
+    throw new Error('what was sealed anew does not open to what it was');
   }
+  return fresh;
 }
 
-async function decrypt(sealed: string, kek: Kek, bound: SealedFor) {
+/** What a text holds, as bytes; null: this key does not open it. */
+export async function openWith(sealed: string, kek: Kek) {
+  if (kidOf(sealed) !== kek.id) return null;
   try {
     return await compactDecrypt(sealed, kek.key, {
       keyManagementAlgorithms: [ALG],
       contentEncryptionAlgorithms: [ENC],
     });
   } catch {
-    throw new VaultError('damaged', `${describe(bound)} was changed since it was sealed.`);
+    return null;
+  }
+}
+
+function kidOf(sealed: string): string | null {
+  try {
+    return decodeProtectedHeader(sealed).kid ?? null;
+  } catch {
+    return null;
   }
 }
 

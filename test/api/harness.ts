@@ -10,6 +10,7 @@ import { tenantInputSchema, tenantSpecSchema, type TenantInput } from '../../src
 import type {
   Answer,
   Commands,
+  CredentialView,
   CustomerView,
   EventView,
   PlanView,
@@ -68,6 +69,19 @@ export const view = (input = tenantInputSchema.parse(tenant()), generation = 3):
     },
   ],
 });
+
+export const credential: CredentialView = {
+  purpose: 'integration',
+  slot: 'b',
+  member: 'umbrella-b',
+  fingerprint: 'ffeeddcc00112233',
+  state: 'dead',
+  since: AT,
+  because: 'ConnectWise refused it',
+  createdAt: AT,
+  lastProvedAt: AT,
+  destroyedAt: AT,
+};
 
 export const HANDOFF_ID = '01996f7e-0000-7000-8000-000000000001';
 /** Who may read keys, and is no administrator. */
@@ -287,6 +301,7 @@ export const fakeCommands = () =>
     status: vi.fn<Commands['status']>(async () => yes(status)),
     plan: vi.fn<Commands['plan']>(async () => yes(plan)),
     customers: vi.fn<Commands['customers']>(async () => yes([customer])),
+    credentials: vi.fn<Commands['credentials']>(async () => yes([credential])),
     reconcile: vi.fn<Commands['reconcile']>(async () => yes({ trigger: 6 })),
     events: vi.fn<Commands['events']>(async () => yes({ items: [event], next: '12' })),
     runs: vi.fn<Commands['runs']>(async () => yes({ items: [run], next: null })),

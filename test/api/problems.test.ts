@@ -195,6 +195,7 @@ describe('what a command refuses', () => {
       'status',
       'plan',
       'customers',
+      'credentials',
       'reconcile',
       'events',
       'runs',

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { tenantInputSchema } from '../../src/domain/tenant.ts';
 import {
+  credential,
   customer,
   event,
   handoff,
@@ -75,6 +76,7 @@ describe('tenants', () => {
     ['status', 'status', status],
     ['plan', 'plan', plan],
     ['customers', 'customers', { items: [customer] }],
+    ['credentials', 'credentials', { items: [credential] }],
   ] as const)('tell their %s', async (path, command, expected) => {
     const { call, commands } = startApi();
     const answer = await call('GET', `/tenants/acme/${path}`);

@@ -2,8 +2,11 @@ import type { Condition } from '../../src/domain/condition.ts';
 import type { Handoff } from '../../src/domain/handoff.ts';
 import type {
   ApplyChange,
+  CredentialView,
   CustomerView,
+  KekView,
   PlanView,
+  RekeyReport,
   StatusView,
   TenantSummary,
 } from '../../src/reconciler/commands.ts';
@@ -216,6 +219,71 @@ export const plan: PlanView = {
       },
     ],
   },
+};
+
+export const credentials: CredentialView[] = [
+  {
+    purpose: 'integration',
+    slot: 'b',
+    member: 'umbrella-b',
+    fingerprint: '3f9a0c1d22ab44ef',
+    state: 'active',
+    since: '2026-11-20T08:00:00.000Z',
+    because: 'it proved itself: member umbrella-b, exactly the levels of the role',
+    createdAt: '2026-11-20T07:00:00.000Z',
+    lastProvedAt: '2026-11-24T07:45:00.000Z',
+    destroyedAt: null,
+  },
+  {
+    purpose: 'umbrella-key-admin',
+    slot: null,
+    member: null,
+    fingerprint: '77aa01bb23c4d5e6',
+    state: 'bound-elsewhere',
+    since: '2026-01-20T08:00:00.000Z',
+    because: 'apply',
+    createdAt: '2026-01-20T08:00:00.000Z',
+    lastProvedAt: null,
+    destroyedAt: null,
+  },
+  {
+    purpose: 'integration',
+    slot: 'a',
+    member: 'umbrella-a',
+    fingerprint: '00112233aabbccdd',
+    state: 'dead',
+    since: '2026-02-01T08:00:00.000Z',
+    because: 'ConnectWise refuses it while its member is active',
+    createdAt: '2025-11-20T07:00:00.000Z',
+    lastProvedAt: '2026-01-31T07:45:00.000Z',
+    destroyedAt: '2026-06-02T02:43:00.000Z',
+  },
+];
+
+export const keks: KekView[] = [
+  {
+    kid: 'a1b2c3d4e5f60718',
+    createdAt: '2024-11-24T08:00:00.000Z',
+    state: 'being-replaced',
+    retiredAt: '2026-11-24T07:59:00.000Z',
+    sealed: 12,
+  },
+  {
+    kid: '0123456789abcdef',
+    createdAt: '2026-11-24T07:59:00.000Z',
+    state: 'in-use',
+    retiredAt: null,
+    sealed: 40_000,
+  },
+];
+
+export const rekeyed: RekeyReport = {
+  from: 'a1b2c3d4e5f60718',
+  to: '0123456789abcdef',
+  resealed: 12,
+  total: 40_012,
+  damaged: [],
+  file: { kek: '/var/lib/parasol/kek', old: '/var/lib/parasol/kek.a1b2c3d4e5f60718' },
 };
 
 export const customers: CustomerView[] = [

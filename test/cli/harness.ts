@@ -87,6 +87,8 @@ export async function run(
     exit: (code) => (ran.code = code),
     serve: never,
     migrate: never,
+    vault: never,
+    rekey: never,
     doctor: never,
     simulate: never,
     scenarios: ['demo', 'empty', 'key-dead'],

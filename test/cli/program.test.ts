@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, test } from 'vitest';
-import { EXIT } from '../../src/cli/io.ts';
+import { EXIT, type CliIo } from '../../src/cli/io.ts';
 import { widthOf } from '../../src/cli/table.ts';
+import type { RekeyReport } from '../../src/reconciler/commands.ts';
 import * as canned from './canned.ts';
 import { fakeService, run, type Routes } from './harness.ts';
 
@@ -23,6 +24,7 @@ const ROUTES: Routes = {
   'GET /tenants/acme/status': answer(canned.readyStatus),
   'GET /tenants/birch/plan': answer(canned.plan),
   'GET /tenants/cedar/customers': answer({ items: canned.customers }),
+  'GET /tenants/cedar/credentials': answer({ items: canned.credentials }),
   'GET /handoffs': ({ path }) => ({
     body: { items: path.includes('tenant=acme') ? [] : [canned.handoff, canned.keyHandoff] },
   }),
@@ -45,11 +47,13 @@ describe('what people read', () => {
     ['status of a ready tenant', ['status', 'acme'], EXIT.ok],
     ['plan', ['plan', 'birch'], EXIT.drift],
     ['customers', ['customers', 'cedar'], EXIT.ok],
+    ['credentials', ['credentials', 'cedar'], EXIT.ok],
     ['handoffs', ['handoffs'], EXIT.person],
     ['handoffs of a tenant without any', ['handoffs', 'acme'], EXIT.ok],
     ['handoffs show', ['handoffs', 'show', canned.handoff.id], EXIT.ok],
     ['help', ['--help'], EXIT.ok],
     ['help of a command', ['submit', '--help'], EXIT.ok],
+    ['help of the change of key', ['vault', 'rekey', '--help'], EXIT.ok],
   ];
 
   test.each(screens)('%s fits 80 columns, without colours, and ends as documented', async (_, args, code) => {
@@ -403,6 +407,102 @@ describe('credential', () => {
     const ran = await withService(['credential', 'acme', 'integration']);
     expect(ran.err).toContain('--member goes with an integration key');
     expect(ran.code).toBe(EXIT.refused);
+  });
+});
+
+describe('credentials', () => {
+  it('tells the history of each pair, and of which nothing else is left', async () => {
+    const { out } = await withService(['credentials', 'cedar']);
+    expect(out).toMatch(/integration +umbrella-a \(a\) +00112233aabbccdd +dead/);
+    expect(out.replaceAll(/\s+/g, ' ')).toContain(
+      'given on 2025-11-20; last proved on 2026-01-31; dead since 2026-02-01: ' +
+        'ConnectWise refuses it while its member is active; destroyed on 2026-06-02',
+    );
+    expect(out).toContain('3 in all, newest first; of 1 only this history is left.');
+  });
+});
+
+describe('vault', () => {
+  const vault = () => Promise.resolve(canned.keks);
+
+  test.each([[['vault']], [['vault', 'status']]])(
+    '%j tells each key, its age, and a change that was cut off',
+    async (args) => {
+      const { out, code } = await run(args, { vault });
+      expect(out).toMatch(/a1b2c3d4e5f60718 +730d +2024-11-24 +being replaced +12\n/);
+      expect(out).toMatch(/0123456789abcdef +1m +2026-11-24 +in use +40000\n/);
+      expect(out.replaceAll(/\s+/g, ' ')).toContain('run `parasol vault rekey` again');
+      expect(tooWide(out)).toEqual([]);
+      expect(code).toBe(EXIT.ok);
+    },
+  );
+
+  it('is JSON for machines', async () => {
+    expect(JSON.parse((await run(['--json', 'vault'], { vault })).out)).toEqual(canned.keks);
+  });
+
+  it('has nothing to tell where nothing was sealed', async () => {
+    const { out } = await run(['vault'], { vault: () => Promise.resolve([]) });
+    expect(out).toBe('Nothing was ever sealed here.\n');
+  });
+
+  const rekey =
+    (report: Partial<RekeyReport> = {}): CliIo['rekey'] =>
+    (_, progress) => {
+      for (let done = 0; done <= 1_000; done += 5) progress({ step: 'seal', done, total: 1_000 });
+      progress({ step: 'check', done: 1_000, total: 1_000 });
+      return Promise.resolve({ ...canned.rekeyed, ...report });
+    };
+
+  it('tells how far a change of key is, in few lines, and what is to be done with both keys', async () => {
+    const { out, err, code } = await run(['vault', 'rekey'], { rekey: rekey() });
+    expect(err.split('\n').slice(0, 3)).toEqual([
+      'Sealed anew: 0 of 1000',
+      'Sealed anew: 100 of 1000',
+      'Sealed anew: 200 of 1000',
+    ]);
+    expect(err).toMatch(/Sealed anew: 1000 of 1000\nChecked: 1000 of 1000\n$/);
+    const words = out.replaceAll(/\s+/g, ' ');
+    expect(words).toContain('40012 pairs are sealed under the key 0123456789abcdef now (12 of them');
+    expect(words).toContain('/var/lib/parasol/kek. Back it up, apart from the database.');
+    expect(words).toContain('/var/lib/parasol/kek.a1b2c3d4e5f60718 holds it');
+    expect(tooWide(out)).toEqual([]);
+    expect(code).toBe(EXIT.ok);
+  });
+
+  it('shows it in one place on a terminal', async () => {
+    const { err } = await run(['vault', 'rekey'], { rekey: rekey(), terminal: true });
+    expect(err).toContain('\r\u001b[KSealed anew: 5 of 1000\r');
+    expect(err.endsWith('Sealed anew: 1000 of 1000\n\r\u001b[KChecked: 1000 of 1000\n')).toBe(true);
+  });
+
+  it('says which variable holds the key from now on where both were given', async () => {
+    const { out } = await run(['vault', 'rekey'], { rekey: rekey({ file: null }) });
+    expect(out.replaceAll(/\s+/g, ' ')).toContain('From now on give the new key as PARASOL_KEK');
+  });
+
+  it('names what no key opens, and ends as a failure', async () => {
+    const { out, code } = await run(['vault', 'rekey'], {
+      rekey: rekey({ damaged: ['credentials/0190-7'] }),
+    });
+    expect(out).toContain('  credentials/0190-7\n');
+    expect(code).toBe(EXIT.error);
+  });
+
+  it('takes the new key from a file, and never as an argument', async () => {
+    const asked: (string | null)[] = [];
+    const io: Partial<CliIo> = {
+      rekey: (file) => {
+        asked.push(file);
+        return Promise.resolve(canned.rekeyed);
+      },
+    };
+    await run(['vault', 'rekey', '--new-kek-file', '/run/secrets/new'], io);
+    await run(['vault', 'rekey'], io);
+    expect(asked).toEqual(['/run/secrets/new', null]);
+    const typed = await run(['vault', 'rekey', 'SENTINEL-of-a-key'], io);
+    expect(typed.code).toBe(EXIT.refused);
+    expect(typed.err).not.toContain('SENTINEL');
   });
 });
 

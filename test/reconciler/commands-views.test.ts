@@ -7,6 +7,7 @@ import {
   applied,
   conditions,
   connectwiseKey,
+  EU_SITE,
   input,
   openDesk,
   pair,
@@ -432,6 +433,43 @@ describe('customers', () => {
   test('are none before anything was observed', async () => {
     await applied(commands, input('empty'));
     expect(value(await commands.customers('empty'))).toEqual([]);
+  });
+});
+
+describe('credentials', () => {
+  test('are told with their history, newest first, and never by a value', async () => {
+    const first = { connectwise: { integrationKey: { member: 'umbrella-a', ...connectwiseKey('first') } } };
+    await applied(commands, input('history', first));
+    await commands.replaceCredential('history', 'integration', pair('second'), 'umbrella-b');
+    await desk.becomes('history', 'second', 'active');
+    await desk.becomes('history', 'first', 'dead');
+    const told = value(await commands.credentials('history'));
+    expect(told).toEqual([
+      {
+        purpose: 'integration',
+        slot: 'b',
+        member: 'umbrella-b',
+        fingerprint: desk.fingerprint('second'),
+        state: 'active',
+        since: expect.any(String),
+        because: 'a run saw it',
+        createdAt: expect.any(String),
+        lastProvedAt: null,
+        destroyedAt: null,
+      },
+      expect.objectContaining({ slot: 'a', fingerprint: desk.fingerprint('first'), state: 'dead' }),
+    ]);
+    expect(JSON.stringify(told)).not.toMatch(/-(public|private)/);
+  });
+
+  test('that were given for another address than the spec’s say so', async () => {
+    await applied(commands, input('moved', { connectwise: { managementKey: connectwiseKey('moved') } }));
+    await applied(commands, input('moved', { connectwise: { site: EU_SITE } }));
+    expect(value(await commands.credentials('moved'))).toMatchObject([{ state: 'bound-elsewhere' }]);
+  });
+
+  test('of no tenant are not found', async () => {
+    expect(await commands.credentials('nobody')).toMatchObject({ refusal: { kind: 'not-found' } });
   });
 });
 

@@ -1,5 +1,7 @@
 import { requested } from '../../src/domain/rotation.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { destroyAllDead } from '../../src/reconciler/calendar.ts';
+import { CREDENTIAL_STATES } from '../../src/domain/credential.ts';
 import type { NewIntent, Result } from '../../src/reconciler/ports.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -23,7 +25,7 @@ beforeAll(async () => {
   store = createStore(database.url);
 });
 beforeEach(async () => {
-  await store.pool.query('truncate tenants, events, intents cascade');
+  await store.pool.query('truncate tenants, events, intents, vault_checks cascade');
 });
 afterAll(async () => {
   await store.close();
@@ -283,6 +285,111 @@ describe('what is kept for a time', () => {
     expect((await snapshot()).intents).toMatchObject([{ id: lost.id }]);
   });
 
+  const dead = async (daysAgo: number, change: Parameters<typeof credentialOf>[0] = {}): Promise<string> => {
+    const credential = credentialOf(change);
+    const added = await store.desk.addCredential('acme', credential, { events: [], cause: 'test' });
+    expect(added.ok).toBe(true);
+    await record({ credentials: [{ id: credential.id, state: 'dead', because: 'it was refused' }] });
+    await age(credential.id, daysAgo);
+    return credential.id;
+  };
+  /** As if its state had come so long ago. */
+  const age = (id: string, days: number) =>
+    store.pool.query(
+      `update credentials set state_since = now() - $2 * interval '1 day', created_at = now() - interval '400 days' where id = $1`,
+      [id, days],
+    );
+  const destroyed = async () =>
+    (await store.desk.history('acme'))!.credentials
+      .filter(({ destroyedAt }) => destroyedAt !== null)
+      .map(({ id }) => id);
+  const DAY = 86_400_000;
+
+  it('is the sealed text of a pair that has been dead for long, counted from its death; its history stays', async () => {
+    await given(store, 'acme');
+    const young = await dead(119, { fingerprint: 'young' });
+    const old = await dead(121, { fingerprint: 'old' });
+    expect(await store.housekeeping.destroyDead(120 * DAY, 10)).toBe(1);
+    expect(await destroyed()).toEqual([old]);
+    expect((await store.desk.history('acme'))!.credentials.find(({ id }) => id === old)).toMatchObject({
+      fingerprint: 'old',
+      member: 'umbrella-a',
+      purpose: 'integration',
+      state: 'dead',
+      because: 'it was refused',
+      destroyedAt: expect.any(String),
+    });
+    const { rows } = await store.pool.query<{ id: string }>(
+      'select id from credentials where sealed is not null',
+    );
+    expect(rows).toEqual([{ id: young }]);
+    const { items } = await store.desk.events('acme', { before: null, limit: 50 });
+    const told = items.filter(({ type }) => type === 'CredentialDestroyed');
+    expect(told).toMatchObject([
+      { data: { fingerprint: 'old', purpose: 'integration', member: 'umbrella-a' } },
+    ]);
+    expect(told[0]!.message).toMatch(
+      /^The sealed text of the integration key old of umbrella-a, dead since \d{4}-\d\d-\d\d, was destroyed; its history stays\.$/,
+    );
+  });
+
+  it('never is that of a pair in any other state, however old', async () => {
+    await given(store, 'acme');
+    const states = CREDENTIAL_STATES.filter((state) => state !== 'dead');
+    for (const state of states) {
+      const { id } = credentialOf();
+      await store.desk.addCredential('acme', credentialOf({ id, fingerprint: state }), {
+        events: [],
+        cause: 'test',
+      });
+      if (state !== 'candidate') await record({ credentials: [{ id, state, because: '' }] });
+      await age(id, 4_000);
+    }
+    expect(await destroyAllDead(store.housekeeping, 1)).toBe(0);
+    expect(await destroyed()).toEqual([]);
+    // Nor may a statement that somebody types.
+    for (const state of states) {
+      await expect(
+        store.pool.query('update credentials set sealed = null, destroyed_at = now() where state = $1', [
+          state,
+        ]),
+      ).rejects.toThrow('credentials_destroyed');
+    }
+  });
+
+  it('goes in batches until none is left, and what is left of it is read like any other', async () => {
+    await given(store, 'acme');
+    for (let count = 0; count < 5; count += 1) await dead(200, { fingerprint: `f${count}` });
+    expect(Object.values((await snapshot()).sealed)).toHaveLength(5);
+    expect(await store.housekeeping.destroyDead(120 * DAY, 2)).toBe(2);
+    expect(await destroyAllDead(store.housekeeping, 120 * DAY)).toBe(3);
+    expect(await destroyed()).toHaveLength(5);
+    expect(await snapshot()).toMatchObject({ credentials: { length: 5 } });
+    expect((await snapshot()).sealed).toEqual({});
+    expect((await store.desk.tenant('acme'))!.credentials).toHaveLength(5);
+    expect(await store.desk.tenants(['acme'])).toMatchObject([{ credentials: { length: 5 } }]);
+    // A run says again what it knew: no second event, and the row stays as it is.
+    const { id } = (await snapshot()).credentials[0]!;
+    await dueNow();
+    expect(await record({ credentials: [{ id, state: 'dead', because: 'still refused' }] })).toBe(true);
+    expect(await destroyAllDead(store.housekeeping, 120 * DAY)).toBe(0);
+  });
+
+  it('waits for nobody: what a run holds is looked at the next time', async () => {
+    await given(store, 'acme');
+    const id = await dead(200);
+    const client = await store.pool.connect();
+    try {
+      await client.query('begin');
+      await client.query('select from credentials where id = $1 for update', [id]);
+      expect(await store.housekeeping.destroyDead(120 * DAY, 10)).toBe(0);
+      await client.query('rollback');
+    } finally {
+      client.release();
+    }
+    expect(await store.housekeeping.destroyDead(120 * DAY, 10)).toBe(1);
+  });
+
   it('is counted for metrics', async () => {
     await given(store, 'acme', 'birch');
     const rotation = requested({
@@ -320,6 +427,17 @@ describe('what is kept for a time', () => {
       rotations: [{ phase: 'Pending', stuck: true, count: 1 }],
       late: 0,
       openIntents: 0,
+      keks: [],
     });
+    await store.keyring.first('aaaa', 'sealed');
+    await store.keyring.begin('bbbb', 'sealed');
+    const [old, young] = (await store.keyring.keys()).map(({ kid, createdAt }) => ({ kid, createdAt }));
+    const stored = async () =>
+      (await store.housekeeping.census()).keks
+        .map(({ kid, createdAt }) => ({ kid, createdAt: new Date(createdAt).toISOString() }))
+        .toSorted((a, b) => a.kid.localeCompare(b.kid));
+    expect(await stored()).toEqual([old, young]);
+    await store.keyring.finish('bbbb');
+    expect(await stored()).toEqual([young]);
   });
 });

@@ -1,12 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { link, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
 import { hashToken } from '../../src/api/index.ts';
 import { Secret } from '../../src/domain/secret.ts';
-import { bootstrapToken, loadKek, parseKek } from '../../src/vault/index.ts';
+import {
+  bootstrapToken,
+  installNextKek,
+  loadKek,
+  nextKek,
+  parseKek,
+  type Kek,
+} from '../../src/vault/index.ts';
 
 let data: string;
 beforeEach(async () => {
@@ -90,6 +97,56 @@ describe('a key-encryption key', () => {
     expect(answer).toMatchObject({ ok: false, error: { reason: 'bad-key' } });
     expect(!answer.ok && answer.error.message).toContain(file);
     expect(await readFile(file, 'utf8')).toBe('half of a ke');
+  });
+});
+
+describe('the key that takes its place', () => {
+  const loaded = async (file: string): Promise<Kek> => {
+    const answer = await loadKek({ file, mayCreate: true });
+    if (!answer.ok) throw answer.error;
+    return answer.value.kek;
+  };
+  const next = async (file: string): Promise<Kek> => {
+    const answer = await nextKek(file);
+    if (!answer.ok) throw answer.error;
+    return answer.value;
+  };
+
+  it('is made beside it, mode 0600, and is the same when it is asked for again', async () => {
+    const file = join(data, 'kek');
+    const old = await loaded(file);
+    const made = await next(file);
+    expect(made.id).not.toBe(old.id);
+    expect((await next(file)).id).toBe(made.id);
+    expect((await loaded(file)).id).toBe(old.id);
+    expect(await modeOf(join(data, 'kek.new'))).toBe(0o600);
+  });
+
+  it('comes in its place, and the old one stays beside it', async () => {
+    const file = join(data, 'kek');
+    const old = await loaded(file);
+    const made = await next(file);
+    const kept = await installNextKek(file, old);
+    expect((await loaded(file)).id).toBe(made.id);
+    expect((await loaded(kept)).id).toBe(old.id);
+    expect((await readdir(data)).toSorted()).toEqual(['kek', `kek.${old.id}`]);
+    for (const name of await readdir(data)) expect(await modeOf(join(data, name))).toBe(0o600);
+  });
+
+  it('comes in its place also where that was cut off between its two steps', async () => {
+    const file = join(data, 'kek');
+    const old = await loaded(file);
+    const made = await next(file);
+    await link(file, join(data, `kek.${old.id}`));
+    await installNextKek(file, old);
+    expect((await loaded(file)).id).toBe(made.id);
+    expect((await readdir(data)).toSorted()).toEqual(['kek', `kek.${old.id}`]);
+  });
+
+  it('is refused from a spoilt file, which is left as it is', async () => {
+    await writeFile(join(data, 'kek.new'), 'half of a ke');
+    expect(await nextKek(join(data, 'kek'))).toMatchObject({ error: { reason: 'bad-key' } });
+    expect(await readFile(join(data, 'kek.new'), 'utf8')).toBe('half of a ke');
   });
 });
 

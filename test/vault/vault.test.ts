@@ -4,8 +4,8 @@ import { decodeProtectedHeader } from 'jose';
 import { describe, expect, it, test } from 'vitest';
 import { Secret, type KeyPair } from '../../src/domain/secret.ts';
 import { PURPOSES } from '../../src/domain/tenant.ts';
-import type { SealedFor } from '../../src/reconciler/ports.ts';
-import { checkVault, createVault, parseKek, VaultError, type CanaryStore } from '../../src/vault/index.ts';
+import type { KekRecord, SealedFor } from '../../src/reconciler/ports.ts';
+import { checkVault, createVault, parseKek, VaultError, type Kek } from '../../src/vault/index.ts';
 
 const kek = () => {
   const parsed = parseKek(randomBytes(32).toString('hex'));
@@ -157,53 +157,82 @@ describe('a fingerprint', () => {
 });
 
 describe('the canary', () => {
-  const canaryStore = (kept: string | null = null): CanaryStore & { kept: string | null } => ({
-    kept,
-    async read() {
-      return this.kept;
+  /** One key's record, as the database would hold it. */
+  const keyring = (keys: KekRecord[] = []) => ({
+    stored: keys,
+    async keys() {
+      return this.stored;
     },
-    async keep(sealed) {
-      return (this.kept ??= sealed);
+    async first(kid: string, check: string) {
+      if (this.stored.length === 0) {
+        this.stored = [{ kid, createdAt: '2026-01-01T00:00:00.000Z', retiredAt: null, check }];
+      }
+      return this.stored;
     },
   });
+  const sealed = async (key: Kek): Promise<KekRecord[]> => {
+    const ring = keyring();
+    await checkVault(key, ring);
+    return ring.stored;
+  };
 
   it('is sealed at the first start and opens at every later one', async () => {
-    const store = canaryStore();
-    expect(await checkVault(vault, store)).toEqual({ ok: true, value: null });
-    const first = store.kept;
-    expect(first).not.toBeNull();
-    expect(await checkVault(createVault(KEK), store)).toEqual({ ok: true, value: null });
-    expect(store.kept).toBe(first);
+    const ring = keyring();
+    expect(await checkVault(KEK, ring)).toEqual({ ok: true, value: null });
+    const [first] = ring.stored;
+    expect(first).toMatchObject({ kid: KEK.id, check: expect.any(String) });
+    expect(await checkVault(KEK, ring)).toEqual({ ok: true, value: null });
+    expect(ring.stored).toEqual([first]);
   });
 
   it('stops a start with the wrong key, in clear words, and destroys nothing', async () => {
-    const store = canaryStore();
-    await checkVault(vault, store);
-    const before = store.kept;
-    const answer = await checkVault(createVault(kek()), store);
+    const ring = keyring(await sealed(KEK));
+    const before = structuredClone(ring.stored);
+    const answer = await checkVault(kek(), ring);
     expect(answer).toMatchObject({ ok: false, error: { reason: 'wrong-key' } });
     expect(!answer.ok && answer.error.message).toMatch(/not the key.*PARASOL_KEK.*Nothing was changed/s);
-    expect(store.kept).toBe(before);
+    expect(ring.stored).toEqual(before);
   });
 
   it('stops the slower of two first starts that brought different keys', async () => {
-    const store = canaryStore(await vaultCanary());
-    store.read = async () => null;
-    expect(await checkVault(createVault(kek()), store)).toMatchObject({ error: { reason: 'wrong-key' } });
+    const ring = keyring(await sealed(KEK));
+    ring.keys = async () => [];
+    expect(await checkVault(kek(), ring)).toMatchObject({ error: { reason: 'wrong-key' } });
   });
 
   it('stops a start on a damaged canary', async () => {
-    expect(await checkVault(vault, canaryStore('nonsense'))).toMatchObject({ error: { reason: 'damaged' } });
+    const [stored] = await sealed(KEK);
+    const answer = await checkVault(KEK, keyring([{ ...stored!, check: 'nonsense' }]));
+    expect(answer).toMatchObject({ error: { reason: 'damaged' } });
   });
 
   it('lets a broken database be what it is', async () => {
-    const store = { ...canaryStore(), read: () => Promise.reject(new Error('connection lost')) };
-    await expect(checkVault(vault, store)).rejects.toThrow('connection lost');
+    const ring = { ...keyring(), keys: () => Promise.reject(new Error('connection lost')) };
+    await expect(checkVault(KEK, ring)).rejects.toThrow('connection lost');
   });
 
-  async function vaultCanary(): Promise<string | null> {
-    const store = canaryStore();
-    await checkVault(vault, store);
-    return store.kept;
-  }
+  it('stops a start with either key while the key is changed, and tells what to do', async () => {
+    const other = kek();
+    const ring = keyring([...(await sealed(KEK)), ...(await sealed(other))]);
+    for (const key of [KEK, other]) {
+      const answer = await checkVault(key, ring);
+      expect(answer).toMatchObject({ error: { reason: 'under-way' } });
+      expect(!answer.ok && answer.error.message).toContain('run `parasol vault rekey` again');
+    }
+  });
+
+  it('stops a start with a key that was replaced, and names the one that took its place', async () => {
+    const other = kek();
+    const [old] = await sealed(KEK);
+    const ring = keyring([
+      { ...old!, check: null, retiredAt: '2026-03-01T10:00:00.000Z' },
+      ...(await sealed(other)),
+    ]);
+    const answer = await checkVault(KEK, ring);
+    expect(answer).toMatchObject({ error: { reason: 'retired' } });
+    expect(!answer.ok && answer.error.message).toMatch(
+      new RegExp(`${KEK.id} was retired on 2026-03-01, and ${other.id} took its place`),
+    );
+    expect(await checkVault(other, ring)).toEqual({ ok: true, value: null });
+  });
 });

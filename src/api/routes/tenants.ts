@@ -10,6 +10,7 @@ import {
   asked,
   atTenant,
   backwardPage,
+  credentialView,
   customerView,
   eventPage,
   forwardPage,
@@ -216,6 +217,24 @@ export function tenantRoutes(app: Api, commands: Commands): void {
     },
     async ({ params }, reply) => {
       const answer = await commands.customers(params.id);
+      return answer.ok ? reply.send({ items: answer.value }) : refuse(reply, answer.refusal);
+    },
+  );
+
+  app.get(
+    '/tenants/:id/credentials',
+    {
+      config: { permission: 'tenants:read' },
+      schema: {
+        tags,
+        operationId: 'listCredentials',
+        summary: 'Every key pair that was ever held, newest first: by fingerprint, never a value',
+        params: atTenant,
+        response: answers({ 200: z.object({ items: z.array(credentialView) }) }),
+      },
+    },
+    async ({ params }, reply) => {
+      const answer = await commands.credentials(params.id);
       return answer.ok ? reply.send({ items: answer.value }) : refuse(reply, answer.refusal);
     },
   );

@@ -1,0 +1,117 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import type { Occupancy, Release } from '../reconciler/ports.ts';
+import { LOCKS } from './database.ts';
+
+const AGAIN_MS = 1_000;
+
+/** A session that PostgreSQL ends by itself soon after its machine went away, so that it stands in nobody's way. */
+const NOTICED = `
+  set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3`;
+
+/** Who else holds the lock, as the database sees them. */
+const HOLDERS = `
+  select application_name as name, coalesce(host(client_addr), 'this machine') as host,
+         to_char(backend_start at time zone 'UTC', 'YYYY-MM-DD HH24:MI') as since
+    from pg_locks join pg_stat_activity using (pid)
+   where locktype = 'advisory' and granted and objsubid = 2
+     and classid = ${LOCKS.space} and objid = ${LOCKS.occupancy} and pid <> pg_backend_pid()
+     and pg_locks.database = (select oid from pg_database where datname = current_database())
+   order by backend_start`;
+
+/** One advisory lock, held by a connection of its own: shared by services, alone for who changes the key. */
+export function createOccupancy(connection: pg.ClientConfig, onError: (error: Error) => void): Occupancy {
+  /** A connection that has the lock; null: it cannot be had. `onEnd` is told once, when it is lost. */
+  async function hold(
+    how: 'lock' | 'lock_shared',
+    name: string,
+    onEnd: () => void,
+  ): Promise<pg.Client | null> {
+    const client = new pg.Client({
+      connectionTimeoutMillis: 10_000,
+      ...connection,
+      keepAlive: true,
+      application_name: name,
+    });
+    client.on('error', onError);
+    try {
+      await client.connect();
+      await client.query(NOTICED);
+      const { rows } = await client.query<{ had: boolean }>(`select pg_try_advisory_${how}($1, $2) as had`, [
+        LOCKS.space,
+        LOCKS.occupancy,
+      ]);
+      if (rows[0]?.had) {
+        const ended = once(onEnd);
+        client.on('error', ended);
+        client.on('end', ended);
+        return client;
+      }
+    } catch (error) {
+      await client.end().catch(() => undefined);
+      throw error;
+    }
+    await client.end();
+    return null;
+  }
+
+  return {
+    async share(onReturn) {
+      const stop = new AbortController();
+      let client: pg.Client | null = null;
+      let returning: Promise<void> = Promise.resolve();
+
+      const comeBack = async (): Promise<void> => {
+        while (!stop.signal.aborted) {
+          try {
+            await sleep(AGAIN_MS, undefined, { signal: stop.signal });
+            client = await hold('lock_shared', 'parasol', lost);
+            onReturn(client === null);
+            return;
+          } catch (error) {
+            if (!stop.signal.aborted) onError(error as Error);
+          }
+        }
+      };
+      const lost = () => {
+        client = null;
+        if (!stop.signal.aborted) returning = comeBack();
+      };
+      const release: Release = async () => {
+        stop.abort();
+        await returning;
+        await client?.end();
+      };
+
+      client = await hold('lock_shared', 'parasol', lost);
+      return client && release;
+    },
+
+    async alone() {
+      const client = await hold('lock', 'parasol vault rekey', () => undefined);
+      if (client) return { ok: true, release: () => client.end() };
+      return { ok: false, by: await holders() };
+    },
+  };
+
+  async function holders(): Promise<string[]> {
+    const client = new pg.Client({ connectionTimeoutMillis: 10_000, ...connection });
+    client.on('error', onError);
+    await client.connect();
+    try {
+      const { rows } = await client.query<{ name: string; host: string; since: string }>(HOLDERS);
+      return rows.map(({ name, host, since }) => `${name || 'somebody'} from ${host} since ${since} UTC`);
+    } finally {
+      await client.end();
+    }
+  }
+}
+
+function once(call: () => void): () => void {
+  let called = false;
+  return () => {
+    if (called) return;
+    called = true;
+    call();
+  };
+}
