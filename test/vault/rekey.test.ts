@@ -17,7 +17,7 @@ beforeAll(async () => {
   ring = store.keyring;
 });
 beforeEach(async () => {
-  await store.pool.query('truncate tenants, events, vault_checks cascade');
+  await store.pool.query('truncate tenants, events, umbrella_keys, vault_checks cascade');
   await given(store, 'acme');
 });
 afterAll(async () => {
@@ -129,6 +129,22 @@ describe('a change of key', () => {
       { step: 'check', done: 250, total: 260 },
       { step: 'check', done: 260, total: 260 },
     ]);
+  });
+
+  it('takes every table with it: the new pair of an Umbrella key’s row too', async () => {
+    const [old, fresh] = [kek(), kek()];
+    await sealed(old, 2);
+    const bound: SealedFor = { tenantId: '*', credentialId: 'k1', purpose: 'umbrella-api', origin: 'o' };
+    const pair = { publicHalf: 'made', privateHalf: new Secret('made-private') };
+    await store.pool.query(
+      `insert into umbrella_keys (id, origin, identity, sealed) values ('k1', 'o', 'i', $1)`,
+      [await createVault(old).seal(pair, bound)],
+    );
+    expect(await rekey(ring, { from: old, to: fresh }, () => undefined)).toMatchObject({
+      value: { resealed: 3, total: 3 },
+    });
+    const { rows } = await store.pool.query<{ sealed: string }>('select sealed from umbrella_keys');
+    expect((await createVault(fresh).open(rows[0]!.sealed, bound)).privateHalf.reveal()).toBe('made-private');
   });
 
   it('leaves what was destroyed as it is', async () => {
