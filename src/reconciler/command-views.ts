@@ -8,7 +8,8 @@ import {
   provedCadence,
   type MatchedCustomer,
 } from '../domain/evidence.ts';
-import { noFacts } from '../domain/observation.ts';
+import { noFacts, type Facts } from '../domain/observation.ts';
+import { seenToWork } from '../domain/proved.ts';
 import { deadlineOf, waitsFor, type Rotation } from '../domain/rotation.ts';
 import { whyHeld } from '../domain/rotation-sight.ts';
 import { inSlots, originFor, slotOf, subjectOf, type TenantSpec } from '../domain/tenant.ts';
@@ -57,8 +58,8 @@ export function tenantView({
   };
 }
 
-function keyView(spec: TenantSpec, held: HeldCredential): KeyView {
-  const { purpose, member, fingerprint, createdAt, lastProvedAt, origin } = held;
+function keyView(spec: TenantSpec, held: HeldCredential, facts = noFacts()): KeyView {
+  const { purpose, member, fingerprint, createdAt, origin } = held;
   const usable = origin === originFor(spec, purpose);
   const mayServe = held.state === 'active' || held.state === 'candidate' || held.state === 'proved';
   const rotates = purpose === 'integration' && held.state === 'active' && usable;
@@ -70,7 +71,7 @@ function keyView(spec: TenantSpec, held: HeldCredential): KeyView {
     // Kept, and not used: it was given for another address than the spec's (rulings 11).
     state: mayServe && !usable ? 'bound-elsewhere' : held.state,
     createdAt,
-    lastProvedAt,
+    lastProvedAt: seenToWork(held, facts) ?? held.lastProvedAt,
     rotateBy: rotates ? new Date(Date.parse(createdAt) + toMs(spec.rotation.maxAge)).toISOString() : null,
   };
 }
@@ -108,6 +109,7 @@ function currentKeys(
   spec: TenantSpec,
   credentials: HeldCredential[],
   umbrella: UmbrellaRotation | null,
+  facts: Facts | undefined,
 ): KeyView[] {
   const goes = (held: HeldCredential) =>
     umbrella !== null && !isOver(umbrella) && held.fingerprint === umbrella.old.fingerprint;
@@ -119,7 +121,7 @@ function currentKeys(
         (held.state !== 'superseded' || goes(held)) &&
         (held.state !== 'dead' || held.createdAt > (inUse(held)?.createdAt ?? '')),
     )
-    .map((held) => keyView(spec, held));
+    .map((held) => keyView(spec, held, facts));
 }
 
 type Observed = { conditions: Condition[]; observedAt: string } | null;
@@ -183,7 +185,7 @@ export function statusView(record: TenantRecord, now: Date): StatusView {
     ready: readiness(tenant, status, now).ready,
     conditions: status?.conditions ?? [],
     drift: status?.drift ?? [],
-    keys: currentKeys(spec, credentials, umbrellaRotation),
+    keys: currentKeys(spec, credentials, umbrellaRotation, status?.facts),
     evidence: evidenceView(tenant.spec, status, now),
     rotation: rotation && rotationView(record, rotation),
     umbrellaRotation: umbrellaRotation && umbrellaRotationView(umbrellaRotation),

@@ -5,6 +5,7 @@ import { progress } from '../domain/handoff-progress.ts';
 import { noFacts, type Observation } from '../domain/observation.ts';
 import { intentKey } from '../domain/action.ts';
 import { SETTLE_MS } from '../domain/ground.ts';
+import { seenToWork } from '../domain/proved.ts';
 import { spreadOf } from '../domain/rotation-sight.ts';
 import { hasLeft } from '../domain/plan.ts';
 import {
@@ -354,19 +355,18 @@ function handoffChanges(
   );
 }
 
-/** When each pair in use was last seen to work, by its id. */
+/** The status tells it of each run; with the pair it is kept no more often than that. */
+const KEEP_PROOF_EVERY_MS = toMs('1h');
+
+/** When pairs in use were last seen to work, by their ids, where what is kept is long ago. */
 function provedTimes({ status: { facts }, ground: { credentials } }: Judgement): Record<string, string> {
-  const times: Record<string, string> = {};
-  const proved = (purpose: Purpose, at: string | undefined, works: boolean | undefined) => {
-    const held = credentials.find((one) => one.purpose === purpose && one.state === 'active');
-    if (held && at !== undefined && works) times[held.id] = at;
-  };
-  const { management, integrationKey, umbrellaAccess, umbrellaKeyAdmin } = facts;
-  proved('management', management?.at, management?.value?.authenticates);
-  proved('integration', integrationKey?.at, integrationKey?.value?.authenticates);
-  proved('umbrella-api', umbrellaAccess?.at, umbrellaAccess?.value?.accepted);
-  proved('umbrella-key-admin', umbrellaKeyAdmin?.at, umbrellaKeyAdmin?.value?.accepted);
-  return times;
+  const times = credentials.flatMap((held): [string, string][] => {
+    const at = seenToWork(held, facts);
+    const kept = held.lastProvedAt;
+    const isNews = at !== null && (kept === null || Date.parse(at) - Date.parse(kept) >= KEEP_PROOF_EVERY_MS);
+    return isNews ? [[held.id, at]] : [];
+  });
+  return Object.fromEntries(times);
 }
 
 /** A pair that waits to be proved is tried again within this time, however long the tenant's period is. */

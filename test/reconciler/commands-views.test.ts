@@ -183,6 +183,7 @@ describe('the status', () => {
       keys: [],
       evidence: { lastUmbrellaWriteAt: null, by: null, customers: null, configurations: null },
       rotation: null,
+      umbrellaRotation: null,
       handoffs: [],
       lastRun: null,
       trigger: { requested: 1, handled: 0 },

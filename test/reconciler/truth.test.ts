@@ -502,6 +502,27 @@ describe('a healthy tenant', () => {
   });
 });
 
+describe('pairs in use', () => {
+  it('are told with each look, and their rows written once an hour', async () => {
+    const acme = await (await scene('healthy')).apply();
+    await acme.reconcile();
+    const first = acme.clock.now().toISOString();
+    expect(Object.values(acme.result.provedAt)).toEqual([first, first, first, first]);
+    await acme.later();
+    expect(acme.result.provedAt).toEqual({});
+    const status = await acme.ask((commands) => commands.status('acme'));
+    const now = acme.clock.now().toISOString();
+    expect(status.ok && status.value.keys.map(({ lastProvedAt }) => lastProvedAt)).toEqual([
+      now,
+      now,
+      now,
+      now,
+    ]);
+    await acme.later(HOUR);
+    expect(Object.keys(acme.result.provedAt)).toHaveLength(4);
+  });
+});
+
 describe('in mode repair', () => {
   // Of a silent Umbrella the hand-off tells how long it is silent, so that its text changes.
   test.each(TROUBLES.filter((trouble) => trouble !== 'umbrella-silent'))(
