@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { PROCEDURE_ALLOW_LIST, PROCEDURE_LEVELS } from '../../src/domain/tenant.ts';
+import type { World } from '../../src/simulator/index.ts';
 import { bench, contextOf, pairOf } from './harness.ts';
 
 describe('a healthy company', () => {
@@ -61,6 +62,42 @@ describe('a healthy company', () => {
     const types = await reads.configurationTypes('umbr');
     expect(types).toMatchObject({ ok: true, value: [{ name: 'Cisco Umbrella' }] });
     expect(types.ok && Object.keys(types.value[0]!)).toEqual(['id', 'name']);
+  });
+
+  test.each<[string, (world: World) => void, string[]]>([
+    ['exactly what it needs', () => undefined, []],
+    [
+      'no tickets',
+      (world) => world.setLevels('acme', 'Umbrella', { 'Service Desk/Service Tickets': { inquire: 'None' } }),
+      ['tickets'],
+    ],
+    [
+      'no companies and no configurations',
+      (world) =>
+        world.setLevels('acme', 'Umbrella', {
+          'Companies/Company Maintenance': { inquire: 'None' },
+          'Companies/Configurations': { inquire: 'None' },
+        }),
+      ['companies', 'configurations'],
+    ],
+    [
+      'a table that its allow list lacks',
+      (world) =>
+        world.setAllowList('acme', 'Umbrella', ['Company / Configuration', 'Service / Service Board']),
+      ['priorities'],
+    ],
+  ])('tells what Umbrella could not read with a key that may read %s', async (_, spoil, expected) => {
+    const { connectwise, keys, clock, world } = await bench();
+    spoil(world);
+    const integration = connectwise.reads(keys.integration, contextOf(clock));
+    expect(await integration.unreadable()).toEqual({ ok: true, value: expected });
+  });
+
+  test('does not take bad weather for a right that lacks', async () => {
+    const { connectwise, keys, clock, world } = await bench();
+    world.addFault({ when: { operation: '/service/boards' }, effect: { kind: 'status', status: 503 } });
+    const integration = connectwise.reads(keys.integration, contextOf(clock));
+    expect(await integration.unreadable()).toMatchObject({ ok: false, failure: { kind: 'Unavailable' } });
   });
 
   test('is read with one call each: nine in a steady run, tokens and codebase being known', async () => {

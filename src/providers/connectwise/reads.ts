@@ -85,7 +85,9 @@ export function connectWiseReads(api: ConnectWiseApi, ordering: OrderMemory): Co
     async unreadable() {
       const refused: string[] = [];
       for (const { path, what } of UMBRELLA_READS) {
-        const rows = await api.list(path, idSchema, { fields: 'id' }, { limit: 1 });
+        // The contract has rows of companies with their names.
+        const fields = path === '/company/companies' ? 'id,identifier,name' : 'id';
+        const rows = await api.list(path, idSchema, { fields }, { limit: 1 });
         if (rows.ok) continue;
         if (rows.failure.kind !== 'Forbidden') return rows;
         refused.push(what);
