@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Secret } from '../../src/domain/secret.ts';
 import { scenarioSecrets, seedScenario } from '../../src/simulator/index.ts';
 import { createStore } from '../../src/store/index.ts';
@@ -26,8 +26,6 @@ import {
 } from './harness.ts';
 
 expectNothingLeft();
-// On a busy machine each process takes seconds to start.
-vi.setConfig({ testTimeout: 180_000 });
 
 const kekOf = (text: string): Kek => {
   const parsed = parseKek(text);
