@@ -8,7 +8,6 @@ CREATE TABLE "rotations" (
 	"cause" text NOT NULL,
 	"record" jsonb NOT NULL,                                 -- members, fingerprints, what was seen and when
 	"requested_at" timestamp with time zone NOT NULL,
-	"asked_at" timestamp with time zone,                     -- when it last asked to begin
 	"admitted_at" timestamp with time zone,                  -- when the fleet's limit let it begin
 	"ended_at" timestamp with time zone,
 	"wish" jsonb,                                            -- what a person asks of it: written by people only

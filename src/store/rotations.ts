@@ -29,7 +29,6 @@ export const rotations = pgTable(
     cause: text('cause').$type<RotationCause>().notNull(),
     record: jsonb<RotationRecord>('record').notNull(),
     requestedAt: instant('requested_at').notNull(),
-    askedAt: instant('asked_at'),
     admittedAt: instant('admitted_at'),
     endedAt: instant('ended_at'),
     wish: jsonb<Wish>('wish'),
@@ -80,35 +79,35 @@ export async function keepRotation(tx: Executor, rotation: Rotation, heeded: Wis
     });
 }
 
-/** Those that wait ask again with each run; one that has not asked for so long is passed over. */
-const ASKED_WITHIN = sql`interval '10 minutes'`;
+/** Those that replace a key that works: the others wait for nobody. */
+const ORDINARY = sql`cause in ('age', 'given', 'request')`;
 
 /**
- * Lets a rotation begin if fewer than `limit` are in flight, and as many of the older ones that wait have room too.
- * The caller holds the fleet's lock. Null: it waits.
+ * Lets a rotation begin if fewer than `limit` are in flight, and the older ones that wait have room too; a tenant in
+ * which nothing may be changed holds nobody up. The caller holds the fleet's lock. Null: it waits.
  */
 export async function admit(tx: Executor, rotationId: string, limit: number | null): Promise<string | null> {
   const [row] = await tx
-    .update(rotations)
-    .set({ askedAt: sql`now()` })
-    .where(sql`${rotations.id} = ${rotationId} and ${rotations.endedAt} is null`)
-    .returning({ admittedAt: rotations.admittedAt, requestedAt: rotations.requestedAt });
+    .select({ admittedAt: rotations.admittedAt, requestedAt: rotations.requestedAt })
+    .from(rotations)
+    .where(and(eq(rotations.id, rotationId), isNull(rotations.endedAt)));
   if (!row) return null;
   if (row.admittedAt) return row.admittedAt.toISOString();
   if (limit !== null) {
     const [counted] = await tx
       .select({
-        inFlight: sql<number>`count(*) filter (where admitted_at is not null and cause in ('age', 'given', 'request'))::int`,
-        older: sql<number>`count(*) filter (where admitted_at is null and asked_at > now() - ${ASKED_WITHIN} and cause in ('age', 'given', 'request') and (requested_at, id) < (${row.requestedAt}, ${rotationId}))::int`,
+        inFlight: sql<number>`count(*) filter (where admitted_at is not null)::int`,
+        older: sql<number>`count(*) filter (where admitted_at is null and not deleting and spec ->> 'mode' = 'repair' and not coalesce((spec -> 'paused')::boolean, false) and (requested_at, rotations.id) < (${row.requestedAt}, ${rotationId}))::int`,
       })
       .from(rotations)
-      .where(sql`ended_at is null`);
+      .innerJoin(tenants, eq(tenants.id, rotations.tenantId))
+      .where(and(isNull(rotations.endedAt), ORDINARY));
     if (!counted || counted.inFlight + counted.older >= limit) return null;
   }
   const [admitted] = await tx
     .update(rotations)
     .set({ admittedAt: sql`now()` })
-    .where(sql`${rotations.id} = ${rotationId}`)
+    .where(eq(rotations.id, rotationId))
     .returning({ admittedAt: rotations.admittedAt });
   return isoOrNull(admitted?.admittedAt ?? null);
 }
