@@ -166,7 +166,7 @@ function wasAccepted({ credentials }: TenantRecord, handoff: Handoff, fingerprin
     (held) =>
       held.handoffId === handoff.id &&
       held.fingerprint === fingerprint &&
-      (held.state === 'candidate' || held.state === 'active'),
+      (held.state === 'candidate' || held.state === 'proved' || held.state === 'active'),
   );
 }
 

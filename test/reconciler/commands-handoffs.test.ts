@@ -180,14 +180,17 @@ describe('the pair that a hand-off asks for', () => {
     expect(value(await commands.tenant(id)).credentials).toHaveLength(1);
   });
 
-  test('is accepted again after it closed the hand-off', async () => {
-    const { id, handoff } = await given('issue-integration-key');
-    value(await submit(handoff, 'proved'));
-    await desk.becomes(id, 'proved', 'active');
-    await close(id, handoff);
-    expect(value(await submit(handoff, 'proved')).handoff.state).toBe('closed');
-    expect(value(await commands.tenant(id)).credentials).toHaveLength(1);
-  });
+  test.each(['active', 'proved'] as const)(
+    'is accepted again after it closed the hand-off as %s',
+    async (state) => {
+      const { id, handoff } = await given('issue-integration-key');
+      value(await submit(handoff, 'lost'));
+      await desk.becomes(id, 'lost', state);
+      await close(id, handoff);
+      expect(value(await submit(handoff, 'lost')).handoff.state).toBe('closed');
+      expect(value(await commands.tenant(id)).credentials).toHaveLength(1);
+    },
+  );
 
   test('is not kept twice where it came by another way before', async () => {
     const { id, handoff } = await given('issue-integration-key');
