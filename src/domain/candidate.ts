@@ -1,6 +1,6 @@
 import type { IntegrationMemory } from './condition.ts';
 import type { CredentialState, HeldCredential } from './credential.ts';
-import { activeKey, activeMember, compareAllowList, compareLevels, tooWeak } from './drift.ts';
+import { activeKey, activeMember, compareAllowList, compareLevels, findMember, tooWeak } from './drift.ts';
 import { isFresh, type KeyProof, type Remembered } from './observation.ts';
 import { isActiveAndSeen, type Seen } from './ground.ts';
 import { overlaps, type Rotation } from './rotation.ts';
@@ -132,14 +132,21 @@ function judgeRetired(ground: CandidateGround, credential: HeldCredential): Cand
   return credential.state === 'superseded' && refused.becomes === 'dead' ? [refused] : [];
 }
 
-/** A refusal shows that the key is gone only while its member is active (domain.md §3). */
+/**
+ * A refusal shows that the key is gone only while its member is active, or is no more (domain.md §3); that holds of
+ * members too that the slots had before.
+ */
 function judgeRefused(ground: Seen, credential: HeldCredential): CandidateDecision {
   const { spec, facts, observedAt, credentials } = ground;
+  const as = (becomes: CredentialState, because: string) => ({ credential, becomes, because });
   const proof = facts.candidates[credential.id];
   const refused = isFresh(proof, observedAt) && !proof.value.authenticates;
-  const member = credential.member ?? activeMember(spec, credentials);
-  const tells = slotOf(spec, member) === null || isActiveAndSeen(ground, member);
-  return refused && tells
-    ? { credential, becomes: 'dead', because: 'ConnectWise refuses it now' }
-    : { credential, becomes: 'refused', because: 'it was not seen dead yet' };
+  if (!refused || !isFresh(facts.members, observedAt)) return as('refused', 'it was not seen dead yet');
+  const { items, controlSeen } = facts.members.value;
+  const member = findMember(items, credential.member ?? activeMember(spec, credentials));
+  const tells = member ? !member.inactive : controlSeen;
+  if (tells) return as('dead', 'ConnectWise refuses it now');
+  // It was in use once, and works no more with its member.
+  if (member && credential.lastProvedAt !== null) return as('superseded', 'its member is off');
+  return as('refused', 'it was not seen dead yet');
 }

@@ -231,6 +231,10 @@ function deletionEnd({ credentials, rotation }: PlanningGround, handoff: Handoff
     return { change: 'withdraw', id: handoff.id, evidence: 'Parasol no longer holds that pair.' };
   }
   if (key.state === 'dead') return close(handoff, 'ConnectWise refuses that pair now.');
+  if (rotation?.reversed && rotation.fresh?.fingerprint === handoff.subject) {
+    const evidence = 'The rotation is rolled back: that key is to be used again. Do not delete it.';
+    return { change: 'withdraw', id: handoff.id, evidence };
+  }
   const given = rotation && !isOver(rotation);
   return key.state === 'superseded' && key.purpose === 'integration' && !given
     ? {

@@ -52,7 +52,11 @@ export function sightOf(ground: RotationGround, rotation: Rotation): Sight {
       old?.member != null &&
       !(target && sameIdentifier(old.member, target)) &&
       mayStopNamed(ground, old.member),
-    oldWrite: old?.member ? newestWriteBy(ground, old.member) : null,
+    // Of one member for both keys, a write does not tell which of them it was made with.
+    oldWrite:
+      old?.member && !(target && sameIdentifier(old.member, target))
+        ? newestWriteBy(ground, old.member)
+        : null,
     writesSeen: isFresh(facts.writes, observedAt),
     quietMs: compromised ? 0 : Math.max(toMs(spec.rotation.overlap), 2 * cadence),
     deletionSaid: ground.handoffs.some(

@@ -71,6 +71,8 @@ export interface HeldKey {
   pair: KeyPair;
   /** It waits to be used, so that everything that Umbrella will do with it is tried (rulings 16). */
   whole?: boolean;
+  /** The member that it was given for: whether that is active decides what a refusal tells (domain.md §3). */
+  member?: string | null;
 }
 
 export interface Keys {
@@ -144,7 +146,7 @@ async function observeConnectWise(
     if (security.ok) {
       const own = security.value.member;
       const [settings, writes] = await Promise.all([
-        observeSettings(spec, management, own),
+        observeSettings(spec, management, own, membersOf(keys.candidates)),
         observeWrites(spec, management, memory, clock.now()),
       ]);
       readings.members = reading(settings.members, MANAGEMENT, keys.management);
@@ -235,13 +237,21 @@ interface Settings {
   roleLevels?: Outcome<{ roleId: number; rows: LevelRow[]; source: 'settings' }>;
 }
 
-/** Members first: the management key's own row is the control of both lists (rulings 1). */
+const membersOf = (keys: HeldKey[]): string[] => keys.flatMap(({ member }) => member ?? []);
+
+/**
+ * Members first: the management key's own row is the control of both lists (rulings 1). `more`: members that are
+ * none of the slots' any more, and whose keys are called with.
+ */
 async function observeSettings(
   spec: TenantSpec,
   reads: ConnectWiseReads,
   own: string | null,
+  more: string[] = [],
 ): Promise<Settings> {
-  const members = await reads.membersByIdentifier([...expectedMembers(spec), ...(own ? [own] : [])]);
+  const named = [...expectedMembers(spec), ...(own ? [own] : []), ...more];
+  const different = named.filter((name, at) => named.findIndex((one) => sameIdentifier(one, name)) === at);
+  const members = await reads.membersByIdentifier(different);
   const control = members.ok && own ? findMember(members.value, own) : null;
   const settings: Settings = {
     members: members.ok ? ok({ items: members.value, controlSeen: control !== null }) : members,

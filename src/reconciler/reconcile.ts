@@ -238,9 +238,9 @@ async function openKeys(vault: Vault, snapshot: Snapshot, retired: boolean): Pro
   const open = async (credential: HeldCredential | undefined): Promise<HeldKey | null> => {
     const sealed = credential && snapshot.sealed[credential.id];
     if (!sealed) return null;
-    const { id: credentialId, purpose, origin, fingerprint, state } = credential;
+    const { id: credentialId, purpose, origin, fingerprint, state, member } = credential;
     const pair = await vault.open(sealed, { tenantId, credentialId, purpose, origin });
-    return { credentialId, fingerprint, pair, ...(state === 'candidate' ? { whole: true } : {}) };
+    return { credentialId, fingerprint, pair, member, ...(state === 'candidate' ? { whole: true } : {}) };
   };
   const active = (purpose: Purpose) =>
     open(snapshot.credentials.find((held) => held.purpose === purpose && held.state === 'active'));

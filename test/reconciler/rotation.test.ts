@@ -351,6 +351,22 @@ describe('a rotation that is rolled back', () => {
   });
 });
 
+describe('the deletion of a key', () => {
+  it('is no longer asked for once the rotation is rolled back to that key', async () => {
+    const acme = await healthy();
+    const { old } = await adopted(acme);
+    sync(acme);
+    await acme.later(5 * DAY);
+    const { id } = await acme.handoff('delete-key');
+    value(await acme.ask((commands) => commands.claimHandoff(id, 'ann')));
+    await rollback(acme);
+    await acme.settle();
+    expect((await acme.liveHandoffs()).map(({ kind }) => kind)).toEqual(['install-integration-key']);
+    const key = acme.world.listKeys('acme', 'umbrella-a').find(({ publicKey }) => publicKey === old);
+    expect(key).toBeDefined();
+  });
+});
+
 describe('a compromised key', () => {
   it('goes as soon as the new one is in use, and its member is never used again', async () => {
     const acme = await healthy({ rotation: { window: 'Mon 02:00-03:00 Europe/Madrid' } });
@@ -387,13 +403,13 @@ describe('a compromised key', () => {
   });
 });
 
-describe('one member for both keys', () => {
-  const SAME: SpecChange = {
-    connectwise: {
-      members: { strategy: 'same-member', identifiers: ['umbrella-a'], adopt: true, dedicated: true },
-    },
-  };
+const SAME: SpecChange = {
+  connectwise: {
+    members: { strategy: 'same-member', identifiers: ['umbrella-a'], adopt: true, dedicated: true },
+  },
+};
 
+describe('one member for both keys', () => {
   it('is attested, and its old key is deleted by a person; the member stays on', async () => {
     const acme = await healthy(SAME);
     const old = acme.world.viewCompany('acme').console!.installedPublicKey!;
@@ -415,6 +431,26 @@ describe('one member for both keys', () => {
     expect(await outcome(acme)).toMatchObject({ phase: 'Completed', adopted: { how: 'attested' } });
     expect(member(acme, 'umbrella-a')?.inactiveFlag).toBe(false);
     expect(acme.umbrellaWorks()).toBe(true);
+  });
+});
+
+describe('Umbrella’s writes of every day', () => {
+  it('tell nothing of the old key where both are of one member: the rotation goes on', async () => {
+    const acme = await healthy(SAME);
+    await rotate(acme);
+    await until(acme, 'AwaitingKey');
+    const made = await giveKey(acme);
+    await until(acme, 'AwaitingInstall');
+    acme.world.installKey('acme', made);
+    await acme.tick((await acme.handoff('install-integration-key')).id, true);
+    await acme.settle();
+    for (let days = 0; days < 5; days += 1) {
+      acme.clock.advance(DAY - 15 * 60_000);
+      sync(acme);
+      await acme.later();
+    }
+    expect(await acme.verdict('RotationHealthy')).toBe('True UnderWay');
+    expect(await phase(acme)).toBe('RetiringOld');
   });
 });
 
@@ -529,6 +565,12 @@ describe('a retired key', () => {
     await acme.later(4 * DAY);
     await acme.later();
     expect(await phase(acme)).toBeUndefined();
+    // That ConnectWise refuses it says nothing while its member is off, however often it is tried.
+    for (let days = 0; days < 3; days += 1) {
+      sync(acme);
+      await acme.later(DAY);
+    }
+    expect(await acme.fingerprints('dead')).toEqual([]);
     // Somebody switches the old member on again, in ConnectWise.
     acme.world.activateMember('acme', 'umbrella-a');
     sync(acme);
