@@ -107,7 +107,7 @@ const handoffContent = z.object({
   why: z.string(),
   steps: z.array(z.string()),
   closedBy: z.string(),
-  input: z.object({ purpose: purposeSchema, member: z.string() }).exactOptional(),
+  input: z.object({ purpose: purposeSchema, member: z.string().nullable() }).exactOptional(),
   cells: z
     .array(z.object({ function: z.string(), right: z.string(), observed: z.string(), desired: z.string() }))
     .exactOptional(),

@@ -289,7 +289,7 @@ function addChanging(program: Command, context: Context): void {
         throw new Refused('--member goes with an integration key, and with no other credential.');
       }
       const umbrella = purpose === 'umbrella-api' || purpose === 'umbrella-key-admin';
-      const labels = umbrella ? (['Key', 'Secret'] as const) : CONNECTWISE_LABELS;
+      const labels = umbrella ? UMBRELLA_LABELS : CONNECTWISE_LABELS;
       const [first, second] = await readPair(context.io, labels);
       const pair = umbrella ? { key: first, secret: second } : { publicKey: first, privateKey: second };
       const answer = await context
@@ -303,6 +303,7 @@ function addChanging(program: Command, context: Context): void {
 }
 
 const CONNECTWISE_LABELS = ['Public key', 'Private key'] as const;
+const UMBRELLA_LABELS = ['Key', 'Secret'] as const;
 
 /** Waits until a run that began after the trigger has ended; one line says that it waits. */
 async function waitForTrigger(
@@ -443,8 +444,10 @@ async function submit(
   const { input } = handoff.content;
   const submission = { by: options.as, ...(attest ? { attest } : {}) };
   if (input !== undefined && !attest) {
-    context.note(`${handoff.content.title}\nThe ${input.purpose} pair of ${input.member}:`);
-    const [publicKey, privateKey] = await readPair(context.io, CONNECTWISE_LABELS);
+    const { purpose, member } = input;
+    context.note(`${handoff.content.title}\nThe ${purpose} pair${member === null ? '' : ` of ${member}`}:`);
+    const labels = purpose === 'umbrella-api' ? UMBRELLA_LABELS : CONNECTWISE_LABELS;
+    const [publicKey, privateKey] = await readPair(context.io, labels);
     Object.assign(submission, { publicKey, privateKey });
   }
   const answer = await context.client().submit(handoff.id, submission);

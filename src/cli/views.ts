@@ -306,7 +306,7 @@ function contentText(paper: Paper, content: HandoffContent, indent: number): str
       ? []
       : [
           paper.paragraph(
-            `Parasol asks for the ${content.input.purpose} pair of ${content.input.member}.`,
+            `Parasol asks for the ${content.input.purpose} pair${content.input.member === null ? '' : ` of ${content.input.member}`}.`,
             indent,
           ),
         ]),

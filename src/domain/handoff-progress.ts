@@ -13,6 +13,7 @@ import {
   type PlanningGround,
 } from './ground.ts';
 import { isOver, type Rotation } from './rotation.ts';
+import { umbrellaKeyInUse, umbrellaKeyWorks, whyRenew } from './umbrella-renewal.ts';
 import { sameIdentifier } from './tenant.ts';
 
 /** What a look at the vendors does to the hand-offs of a tenant. */
@@ -72,6 +73,7 @@ const ENDS: Record<HandoffKind, (ground: PlanningGround, handoff: Handoff) => En
   'issue-integration-key': issueEnd,
   'install-integration-key': installEnd,
   'delete-key': deletionEnd,
+  'renew-umbrella-key': renewalEnd,
 };
 
 const endOf = (ground: PlanningGround, handoff: Handoff): End | null => ENDS[handoff.kind](ground, handoff);
@@ -245,6 +247,19 @@ function deletionEnd({ credentials, rotation }: PlanningGround, handoff: Handoff
     : null;
 }
 
+function renewalEnd(ground: PlanningGround, handoff: Handoff): End | null {
+  const key = umbrellaKeyInUse(ground);
+  if (key?.handoffId === handoff.id) {
+    return close(handoff, `The key ${key.fingerprint} got a token and listed customers.`);
+  }
+  if (key?.fingerprint !== handoff.subject) {
+    return withdraw(ground, handoff, `The key ${handoff.subject} is no longer the one in use.`);
+  }
+  return umbrellaKeyWorks(ground) && whyRenew(ground) === null
+    ? withdraw(ground, handoff, `The key in use, ${key.fingerprint}, works, and is neither old nor expiring.`)
+    : null;
+}
+
 /** What was submitted, and did not do what was asked. */
 function stillOpen(
   ground: PlanningGround,
@@ -277,6 +292,12 @@ function shortfall(ground: PlanningGround, handoff: Handoff, candidates: Candida
     }
     case 'install-integration-key':
       return null;
+    case 'renew-umbrella-key': {
+      const given = ground.credentials.filter(({ handoffId }) => handoffId === handoff.id);
+      const lives = given.some(({ state }) => state === 'candidate' || state === 'active');
+      const last = given.at(-1);
+      return last && !lives ? `The pair ${last.fingerprint} did not work: make another.` : null;
+    }
   }
 }
 

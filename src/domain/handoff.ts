@@ -14,6 +14,7 @@ export const HANDOFF_KINDS = [
   'issue-integration-key',
   'install-integration-key',
   'delete-key',
+  'renew-umbrella-key',
 ] as const;
 export type HandoffKind = (typeof HANDOFF_KINDS)[number];
 
@@ -28,7 +29,7 @@ export interface HandoffContent {
   /** What closes it. */
   closedBy: string;
   /** The pair that is asked for by `submit`; absent where nothing is to be typed into Parasol. */
-  input?: { purpose: Purpose; member: string };
+  input?: { purpose: Purpose; member: string | null };
   /** The matrix of a grant: each cell that differs. */
   cells?: { function: string; right: string; observed: string; desired: string }[];
 }
@@ -154,6 +155,23 @@ export function deleteKey(names: Names, fingerprint: string, why: string): Hando
       'Delete the key that was submitted.',
     ],
     closedBy: 'Parasol calls with that pair and is refused while the member is active.',
+  };
+}
+
+/** Where no KeyAdmin key can make one (domain.md §2); Umbrella shows the secret once. */
+export function renewUmbrellaKey(fingerprint: string, why: string): HandoffContent {
+  return {
+    title: `Make a new Umbrella API key in the place of ${fingerprint}`,
+    why: `${why} Parasol holds no KeyAdmin key that could make another.`,
+    steps: [
+      'In Umbrella: Admin > API Keys > API Keys. Open the key that Parasol uses and note its scopes, its expiry and its allowed addresses.',
+      'Add a key with the same scopes (Parasol needs admin.customers:read) and the same allowed addresses. Create.',
+      'Leave that window open: the secret is shown only this once.',
+      'Give both halves to Parasol: `parasol submit` with this hand-off’s id (it asks for them; they are never arguments).',
+      'Once Parasol says that the key is proved: delete the old key there, if nothing else uses it.',
+    ],
+    closedBy: 'Parasol gets a token with the pair and lists customers, and uses it from then on.',
+    input: { purpose: 'umbrella-api', member: null },
   };
 }
 

@@ -24,6 +24,7 @@ import {
 import { memberSteps, switchOff } from './member-steps.ts';
 import { isFresh, onlyFresh } from './observation.ts';
 import { rotationSteps } from './rotation-steps.ts';
+import { renewalSteps } from './umbrella-renewal.ts';
 import { expectedMembers, sameIdentifier } from './tenant.ts';
 
 /**
@@ -42,6 +43,7 @@ export function plan(ground: PlanningGround): Plan {
         ...installSteps(ground),
         ...rotationSteps(ground),
         ...deletionSteps(ground),
+        ...renewalSteps(ground),
       ];
   return { steps: steps.map((step) => heldBack(ground, step)) };
 }

@@ -299,7 +299,11 @@ function unusedSettings(spec: TenantSpec): string[] {
     notify.webhook !== undefined && 'notify.webhook',
     notify.connectwiseTicket !== undefined && 'notify.connectwiseTicket',
     ...HANDOFF_KINDS.map(
-      (kind) => kind !== 'delete-key' && handoffs[kind] !== 'manual' && `handoffs.${kind}.webhook`,
+      (kind) =>
+        kind !== 'delete-key' &&
+        kind !== 'renew-umbrella-key' &&
+        handoffs[kind] !== 'manual' &&
+        `handoffs.${kind}.webhook`,
     ),
     rotation.window !== undefined && 'rotation.window',
     toMs(rotation.overlap) !== toMs('48h') && 'rotation.overlap',

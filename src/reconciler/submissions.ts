@@ -199,7 +199,7 @@ function submissionProblems(
     }
   }
   if (fingerprint === null) {
-    return input ? [{ path: 'publicKey', message: `is asked for: the pair made on ${input.member}` }] : [];
+    return input ? [{ path: 'publicKey', message: `is asked for: the pair made ${madeWhere(input)}` }] : [];
   }
   if (!input) return [{ path: 'publicKey', message: 'no pair is asked for here, and it was not kept' }];
   const message = pairProblem(spec, credentials, input, fingerprint);
@@ -209,7 +209,7 @@ function submissionProblems(
 function pairProblem(
   spec: TenantSpec,
   held: HeldCredential[],
-  { purpose, member }: { purpose: Purpose; member: string },
+  { purpose, member }: { purpose: Purpose; member: string | null },
   fingerprint: string,
 ): string | null {
   const inUse = held.filter(isUsed);
@@ -217,11 +217,11 @@ function pairProblem(
   const active = activeOf(held, purpose);
   if (active?.fingerprint === fingerprint) {
     return active.origin === originFor(spec, purpose)
-      ? `is the pair in use already: make a new key on ${member}`
+      ? `is the pair in use already: make a new key ${madeWhere({ member })}`
       : null;
   }
   const spent = whySpent(held, purpose, fingerprint);
-  return spent && `was given before, and ${spent}: make a new key on ${member}`;
+  return spent && `was given before, and ${spent}: make a new key ${madeWhere({ member })}`;
 }
 
 function submittedEvent(
@@ -253,7 +253,14 @@ function ended(spec: TenantSpec, handoff: Handoff, withPair: boolean): Answer<ne
   return conflict(withPair ? `${words} ${notKept(spec, handoff)}` : words);
 }
 
+/** Where a pair that is asked for is made. */
+const madeWhere = ({ member }: { member: string | null }): string =>
+  member === null ? 'in Umbrella (Admin > API Keys)' : `on ${member}`;
+
 function notKept(spec: TenantSpec, { content: { input }, subject }: Handoff): string {
+  if (input?.purpose === 'umbrella-api') {
+    return `The pair was not kept. Delete that key in Umbrella (Admin > API Keys), or, if it is to be used, give it with ${credentialCommand(spec, 'umbrella-api', null)}.`;
+  }
   const member = input?.member ?? subject;
   return (
     `The pair was not kept. Delete that key in ConnectWise (System > Members > API Members > ${member} > ` +

@@ -20,6 +20,7 @@ import {
   type UmbrellaStep,
 } from '../domain/umbrella-rotation.ts';
 import { consoleIdentity } from './given-keys.ts';
+import { createProver } from './umbrella-given.ts';
 import type {
   CallContext,
   Clock,
@@ -740,6 +741,7 @@ export function createKeyLoop(
   let turn: Promise<void> | null = null;
   let timer: NodeJS.Timeout | undefined;
   let unlisten: () => Promise<void> = async () => {};
+  const proveGiven = createProver(deps, options);
 
   function wake(): void {
     if (stopping || turn) return;
@@ -752,6 +754,7 @@ export function createKeyLoop(
   async function work(): Promise<void> {
     let waitMs: number = options.pollMs;
     try {
+      await proveGiven(abort.signal);
       await identifyPairs(deps);
       for (;;) {
         const claim = stopping ? null : await keys.take(options.owner, options.leaseMs);

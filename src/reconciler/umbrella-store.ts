@@ -109,7 +109,21 @@ export interface SwitchedPair {
   consoleIdentity?: string;
 }
 
+/** An API key that a person gave to a hand-off, and that is to be proved. */
+export type GivenKey = Pick<KeyHolder, 'tenantId' | 'spec' | 'credentialId' | 'origin' | 'sealed'>;
+
 export interface UmbrellaKeys {
+  /** API keys that were given to a hand-off and are to be proved. */
+  given(): Promise<GivenKey[]>;
+  /**
+   * What a given key showed of itself: it comes into use, or not. `taken`: the console that it names is another
+   * tenant's, and it did not. One that is no candidate any more stays as it is.
+   */
+  judge(
+    given: GivenKey,
+    verdict: { becomes: 'active' | 'refused' | 'dead'; because: string },
+    consoleIdentity: string | undefined,
+  ): Promise<'done' | 'taken'>;
   /** Pairs of Umbrella that are in use, and of which it is not known yet which key they are of. */
   unidentified(
     limit: number,

@@ -14,7 +14,7 @@ import type {
 import { instant, iso, jsonb, text, toJson } from './columns.ts';
 import { addCredential, changeCredentials, credentials } from './credentials.ts';
 import type { Database, Executor } from './database.ts';
-import { LOCKS } from './database.ts';
+import { LOCKS, StoreError, toStoreError } from './database.ts';
 import { addEvents } from './events.ts';
 import { intents, intentsOfLastHour } from './intents.ts';
 import { statuses } from './statuses.ts';
@@ -80,6 +80,44 @@ const ABANDONED = `
         where key_identity = identity and purpose = 'umbrella-api' and state = 'active')`;
 
 export const createUmbrellaKeys = (db: Database): UmbrellaKeys => ({
+  given: async () => {
+    const rows = await db
+      .select({
+        tenantId: credentials.tenantId,
+        spec: tenants.spec,
+        credentialId: credentials.id,
+        origin: credentials.origin,
+        sealed: credentials.sealed,
+      })
+      .from(credentials)
+      .innerJoin(tenants, eq(tenants.id, credentials.tenantId))
+      .where(and(eq(credentials.purpose, 'umbrella-api'), eq(credentials.state, 'candidate')));
+    return rows.filter(({ spec, origin }) => spec.umbrella.url === origin);
+  },
+
+  async judge({ tenantId, credentialId }, { becomes, because }, consoleIdentity) {
+    try {
+      await db.transaction(async (tx) => {
+        if ((await lockTenants(tx, [tenantId])).length === 0) return;
+        const [row] = await tx
+          .select({ state: credentials.state })
+          .from(credentials)
+          .where(eq(credentials.id, credentialId));
+        if (row?.state !== 'candidate') return;
+        await changeCredentials(tx, tenantId, [{ id: credentialId, state: becomes, because }]);
+        if (becomes === 'active' && consoleIdentity !== undefined) {
+          await tx.update(tenants).set({ consoleIdentity }).where(eq(tenants.id, tenantId));
+        }
+        await triggerTenant(tx, tenantId, 'Umbrella key proved', true);
+      });
+      return 'done';
+    } catch (error) {
+      const known = toStoreError(error);
+      if (known instanceof StoreError && known.constraint === 'tenants_console_identity') return 'taken';
+      throw error;
+    }
+  },
+
   unidentified: (limit) =>
     db
       .select({
@@ -380,16 +418,23 @@ async function leave(
       .set({ outcome, note, settledAt: outcome === 'unknown' ? null : sql`now()` })
       .where(and(eq(intents.id, id), isNull(intents.tenantId)));
   }
-  if (events.events.length === 0 && !dead) return;
   const doomed = dead ? await supersededOf(tx, dead.identity) : [];
-  const told = await lockTenants(tx, [...events.tenants, ...doomed.map(({ tenantId }) => tenantId)]);
+  const ids = [...events.tenants, ...doomed.map(({ tenantId }) => tenantId)];
+  // A secret that was shown once waits for no tenant's row: only what changes one locks it.
+  const there = events.wake || doomed.length > 0 ? await lockTenants(tx, ids) : await known(tx, ids);
   for (const { id, tenantId } of doomed) {
     await changeCredentials(tx, tenantId, [{ id, state: 'dead', because: dead!.because }]);
   }
-  for (const id of told.filter((one) => events.tenants.includes(one))) {
+  for (const id of there.filter((one) => events.tenants.includes(one))) {
     await addEvents(tx, id, events.events);
     if (events.wake) await triggerTenant(tx, id, 'Umbrella key rotation', false);
   }
+}
+
+/** Those of the tenants that are still there. */
+async function known(tx: Executor, ids: string[]): Promise<string[]> {
+  const rows = await tx.select({ id: tenants.id }).from(tenants).where(inArray(tenants.id, ids));
+  return rows.map(({ id }) => id);
 }
 
 /** Rotations that are over, newest last. */

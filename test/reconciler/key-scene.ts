@@ -17,6 +17,7 @@ import {
   rotateKey,
   type KeyDeps,
 } from '../../src/reconciler/umbrella-keys.ts';
+import { createProver } from '../../src/reconciler/umbrella-given.ts';
 import type { KeyRequest } from '../../src/reconciler/umbrella-store.ts';
 import { scenarioSecrets, seedScenario, type Simulator } from '../../src/simulator/index.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
@@ -81,6 +82,7 @@ export class KeyScene {
   readonly vault = createVault({ id: 'test', key: randomBytes(32) });
   readonly deps: KeyDeps;
   readonly #change: Change;
+  readonly #proveGiven: (signal: AbortSignal) => Promise<void>;
   #ids = 0;
 
   constructor(simulator: Simulator, clock: TestClock, change: Change) {
@@ -102,6 +104,7 @@ export class KeyScene {
       ids: { next: () => this.nextId() },
       log: pino({ level: 'silent' }),
     };
+    this.#proveGiven = createProver(this.deps, KEY_LOOP_DEFAULTS);
   }
 
   get commands(): Commands {
@@ -242,6 +245,7 @@ export class KeyScene {
     signal = new AbortController().signal,
   ): Promise<number> {
     await setStandingClock(store.pool, this.clock.now());
+    await this.#proveGiven(signal);
     await identifyPairs(this.deps);
     await store.pool.query('update umbrella_keys set next_run_at = now()');
     for (let keys = 0; ; keys += 1) {

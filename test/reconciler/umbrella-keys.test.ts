@@ -668,6 +668,69 @@ describe('what a person asks', () => {
   });
 });
 
+describe('where no KeyAdmin key is held', () => {
+  /** `acme` alone, its key deleted by somebody; a person is asked for another. */
+  async function askedFor() {
+    const scene = await keyScene(SHORT);
+    await store.pool.query(`delete from credentials where purpose = 'umbrella-key-admin'`);
+    scene.world.deleteUmbrellaKey('acme', 'Parasol');
+    await scene.reconcile('acme');
+    const [handoff] = await scene.commands.handoffs({ tenant: 'acme', live: true });
+    if (handoff?.kind !== 'renew-umbrella-key') throw new Error('no new key is asked for');
+    const submit = ({ key, secret }: { key: string; secret: string }) =>
+      scene.commands.submitHandoff(handoff.id, {
+        by: 'ann',
+        pair: { publicHalf: key, privateHalf: new Secret(secret) },
+        attest: false,
+      });
+    const now = async () => {
+      const found = await scene.commands.handoff(handoff.id);
+      return found.ok ? `${found.value.state}: ${found.value.evidence}` : 'gone';
+    };
+    return { scene, submit, now };
+  }
+
+  test('a person is asked for a key; it comes into use once it proved itself', async () => {
+    const { scene, submit, now } = await askedFor();
+    const made = scene.world.addUmbrellaKey('acme', { name: 'By hand' });
+    expect(await submit(made)).toMatchObject({ ok: true });
+    expect(await scene.states('acme')).toEqual(['active', 'candidate']);
+    await scene.turn();
+    expect(await scene.states('acme')).toEqual(['superseded', 'active']);
+    await scene.reconcile('acme');
+    expect(await now()).toMatch(/^closed: The key .* got a token and listed customers/);
+    expect((await scene.inUse('acme')).publicHalf).toBe(made.key);
+    expect(scene.applied()).toEqual([]);
+  });
+
+  test('a pair that does not work is told, and asked for again; weather decides nothing', async () => {
+    const { scene, submit, now } = await askedFor();
+    const weather = scene.world.addFault({
+      when: { path: '/auth/v2/token' },
+      effect: { kind: 'status', status: 503 },
+    });
+    await submit({ key: 'mistyped', secret: 'mistyped' });
+    await scene.turn();
+    expect(await scene.states('acme')).toEqual(['active', 'candidate']);
+    scene.world.faults.remove(weather);
+    scene.clock.advance(MINUTE);
+    await scene.turn();
+    expect(await scene.states('acme')).toEqual(['active', 'dead']);
+    await scene.reconcile('acme');
+    expect(await now()).toMatch(/^claimed: The pair .* did not work/);
+  });
+
+  test('a key without the scope is refused', async () => {
+    const { scene, submit } = await askedFor();
+    await submit(scene.world.addUmbrellaKey('acme', { name: 'Weak', scopes: ['reports.customers:read'] }));
+    await scene.turn();
+    expect(await scene.states('acme')).toEqual(['active', 'refused']);
+    expect(await scene.events('acme')).toContainEqual(
+      expect.stringContaining('delete it in Admin > API Keys'),
+    );
+  });
+});
+
 test('a key that nobody uses any more has no row', async () => {
   const scene = await keyScene(SHORT);
   await scene.turn();
