@@ -1,4 +1,4 @@
-import { and, asc, eq, inArray, isNull, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, isNotNull, isNull, sql } from 'drizzle-orm';
 import { bigint, index, integer, pgTable, uniqueIndex } from 'drizzle-orm/pg-core';
 import { isOver, type UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import type {
@@ -87,11 +87,17 @@ export const createUmbrellaKeys = (db: Database): UmbrellaKeys => ({
         spec: tenants.spec,
         credentialId: credentials.id,
         origin: credentials.origin,
-        sealed: credentials.sealed,
+        sealed: sql<string>`${credentials.sealed}`,
       })
       .from(credentials)
       .innerJoin(tenants, eq(tenants.id, credentials.tenantId))
-      .where(and(eq(credentials.purpose, 'umbrella-api'), eq(credentials.state, 'candidate')));
+      .where(
+        and(
+          eq(credentials.purpose, 'umbrella-api'),
+          eq(credentials.state, 'candidate'),
+          isNotNull(credentials.sealed),
+        ),
+      );
     return rows.filter(({ spec, origin }) => spec.umbrella.url === origin);
   },
 
@@ -505,6 +511,7 @@ async function holdersOf(tx: Executor, { identity, rotation }: StoredUmbrellaKey
         inArray(credentials.tenantId, ofKey),
         inArray(credentials.purpose, [...PURPOSES]),
         inArray(credentials.state, ['active', 'superseded']),
+        isNotNull(credentials.sealed),
       ),
     )
     .orderBy(asc(tenants.id), asc(credentials.id));
