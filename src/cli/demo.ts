@@ -10,7 +10,8 @@ import { Client } from './client.ts';
 import { EXIT, type ExitCode, type Output } from './io.ts';
 import { Paper } from './table.ts';
 import { loadTenantsFile } from './tenants-file.ts';
-import { tenantsText, type Sheet } from './views.ts';
+import type { Sheet } from './sheet.ts';
+import { tenantsText } from './views.ts';
 
 export interface DemoOptions {
   /** How this program is started again: the executable and what comes before `serve`. */

@@ -1,13 +1,21 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { parseDuration } from '../domain/duration.ts';
-import { isLive, type Handoff } from '../domain/handoff.ts';
+import { isLive } from '../domain/handoff.ts';
 import { PURPOSES, type Purpose, type TenantInput } from '../domain/tenant.ts';
-import type { PlanView, RekeyProgress, StatusView } from '../reconciler/commands.ts';
-import { BadConnection, clientFor, ServiceRefused } from './client.ts';
+import type { PlanView, RekeyProgress } from '../reconciler/commands.ts';
+import { ServiceRefused } from './client.ts';
+import {
+  codeOfStatus,
+  Context,
+  duration,
+  handoffNamed,
+  Refused,
+  waitForTrigger,
+  waitsForPerson,
+} from './context.ts';
 import { EXIT, type CliIo, type ExitCode } from './io.ts';
-import { BadSecretInput, readPair } from './prompt.ts';
-import { Paper } from './table.ts';
-import { loadTenantsFile, type FileProblem, type TenantsFile } from './tenants-file.ts';
+import { readPair } from './prompt.ts';
+import { shortId } from './sheet.ts';
+import { loadTenantsFile, type TenantsFile } from './tenants-file.ts';
 import {
   applyText,
   credentialsText,
@@ -17,24 +25,10 @@ import {
   handoffText,
   planText,
   rekeyText,
-  shortId,
   statusText,
   tenantsText,
   vaultText,
-  type Sheet,
 } from './views.ts';
-
-/** One thing to mend; the place is there where it stands in a file. */
-type Problem = Pick<FileProblem, 'path' | 'message'> & Partial<FileProblem>;
-
-/** What was typed or given cannot be used; nothing was changed. */
-export class Refused extends Error {
-  readonly problems: readonly Problem[];
-  constructor(message: string, problems: readonly Problem[] = []) {
-    super(message);
-    this.problems = problems;
-  }
-}
 
 const HELP = `
 Exit codes:
@@ -119,79 +113,6 @@ const NEVER_AN_ARGUMENT =
   'A secret is never an argument, which every user of this machine can read: it is asked for, or read from ' +
   'standard input.';
 
-/** What every command needs: the client, the way of printing, and the flags of the whole program. */
-class Context {
-  readonly io: CliIo;
-  readonly #program: Command;
-
-  constructor(io: CliIo, program: Command) {
-    this.io = io;
-    this.#program = program;
-  }
-
-  get #json(): boolean {
-    return this.#program.opts<{ json?: boolean }>().json === true;
-  }
-
-  get sheet(): Sheet {
-    const { env, stdout } = this.io;
-    const command = env['npm_lifecycle_event'] === 'parasol' ? 'npm run parasol --' : 'parasol';
-    return { paper: new Paper(stdout, env), now: this.io.now(), command };
-  }
-
-  client() {
-    return clientFor(this.io.env);
-  }
-
-  /** Prints an answer: as it is for machines, as text for people. */
-  show<T>(answer: T, text: (sheet: Sheet, answer: T) => string): void {
-    const words = this.#json ? JSON.stringify(answer, null, 2) : text(this.sheet, answer);
-    this.io.stdout.write(`${words}\n`);
-  }
-
-  /** A line that is not part of the answer. */
-  note(text: string): void {
-    this.io.stderr.write(`${text}\n`);
-  }
-
-  /** Tells an error, and how the command ends for it. */
-  tell(error: unknown): ExitCode {
-    const paper = new Paper(this.io.stderr, this.io.env);
-    const problems = error instanceof Refused || error instanceof ServiceRefused ? error.problems : [];
-    const message = error instanceof Error ? error.message : String(error);
-    if (this.#json) {
-      this.note(JSON.stringify({ error: message, errors: problems }));
-    } else {
-      this.note(paper.paint('red', paper.paragraph(message)));
-      for (const { path, message, line, column } of problems as readonly Problem[]) {
-        const place = line === undefined ? '' : `line ${line}, column ${column}`;
-        this.note(paper.paragraph([place, path].filter(Boolean).join(': '), 2));
-        this.note(paper.paragraph(message, 6));
-      }
-      if (error instanceof ServiceRefused && error.status === 401) {
-        this.note('PARASOL_TOKEN (or PARASOL_DATA, for a service on this machine) gives the token.');
-      }
-    }
-    return codeFor(error);
-  }
-}
-
-function codeFor(error: unknown): ExitCode {
-  if (error instanceof Refused || error instanceof BadSecretInput || error instanceof BadConnection) {
-    return EXIT.refused;
-  }
-  return error instanceof ServiceRefused && error.isInput ? EXIT.refused : EXIT.error;
-}
-
-const waitsForPerson = (handoffs: readonly Pick<Handoff, 'state'>[]): boolean =>
-  handoffs.some(({ state }) => state === 'open' || state === 'claimed');
-
-function codeOfStatus(status: StatusView): ExitCode {
-  if (waitsForPerson(status.handoffs)) return EXIT.person;
-  const current = status.observedGeneration === status.generation;
-  return status.ready === 'True' && status.drift.length === 0 && current ? EXIT.ok : EXIT.drift;
-}
-
 function codeOfPlan({ mode, observedAt, plan }: PlanView): ExitCode {
   if (plan.steps.length === 0) return observedAt === null ? EXIT.drift : EXIT.ok;
   const person = plan.steps.some(({ action, state }) => action.kind === 'open-handoff' && state === 'now');
@@ -240,14 +161,6 @@ function addReading(program: Command, context: Context): void {
       context.show(await context.client().customers(tenant), customersText);
     });
 }
-
-function duration(text: string): number {
-  const ms = parseDuration(text);
-  if (ms === null || ms === 0) throw new InvalidArgumentError('It must be a duration such as 90s or 5m.');
-  return ms;
-}
-
-const POLL_MS = 1_000;
 
 function addChanging(program: Command, context: Context): void {
   program
@@ -305,37 +218,6 @@ function addChanging(program: Command, context: Context): void {
 const CONNECTWISE_LABELS = ['Public key', 'Private key'] as const;
 const UMBRELLA_LABELS = ['Key', 'Secret'] as const;
 
-/** Waits until a run that began after the trigger has ended; one line says that it waits. */
-async function waitForTrigger(
-  context: Context,
-  tenant: string,
-  trigger: number,
-  timeoutMs: number,
-): Promise<StatusView> {
-  const { io } = context;
-  const client = context.client();
-  const start = io.now().getTime();
-  const live = io.stderr.isTTY === true;
-  if (!live) context.note(`Waiting for ${tenant} (trigger ${trigger}).`);
-  for (;;) {
-    const status = await client.status(tenant).catch(unlessWeather);
-    const waited = io.now().getTime() - start;
-    if (live) io.stderr.write(`\r\u001b[KWaiting for ${tenant}: ${Math.round(waited / 1000)}s`);
-    const done = status !== null && status.trigger.handled >= trigger;
-    if (live && (done || waited >= timeoutMs)) io.stderr.write('\r\u001b[K');
-    if (done) return status;
-    if (waited >= timeoutMs) {
-      throw new Error(`${tenant} was not reconciled in ${Math.round(timeoutMs / 1000)}s. It still will be.`);
-    }
-    await io.sleep(POLL_MS);
-  }
-}
-
-function unlessWeather(error: unknown): null {
-  if (error instanceof ServiceRefused && error.isWeather) return null;
-  throw error;
-}
-
 type GoodFile = Extract<TenantsFile, { ok: true }>;
 
 function readTenants(path: string, io: CliIo): GoodFile {
@@ -388,14 +270,14 @@ function addHandoffs(program: Command, context: Context): void {
     .command('show')
     .description('what is to be done, click by click')
     .argument('<id>', 'the id, or its last characters')
-    .action(async (id: string) => context.show(await handoffNamed(context, id), handoffText));
+    .action(async (id: string) => context.show(await handoffNamed(context.client(), id), handoffText));
   handoffs
     .command('claim')
     .description('take a hand-off, so that nobody does it twice')
     .argument('<id>', 'the id, or its last characters')
     .addOption(as())
     .action(async (id: string, options: { as: string }) => {
-      const handoff = await handoffNamed(context, id);
+      const handoff = await handoffNamed(context.client(), id);
       context.show(await context.client().claim(handoff.id, options.as), handoffText);
     });
   handoffs
@@ -404,7 +286,7 @@ function addHandoffs(program: Command, context: Context): void {
     .argument('<id>', 'the id, or its last characters')
     .addOption(as())
     .action(async (id: string, options: { as: string }) => {
-      const handoff = await handoffNamed(context, id);
+      const handoff = await handoffNamed(context.client(), id);
       const released = await context.client().release(handoff.id, options.as);
       context.show(released, () => `${released.content.title}: ${released.state} again.`);
     });
@@ -417,26 +299,12 @@ function addHandoffs(program: Command, context: Context): void {
     .action((id: string, options: { attest?: boolean; as: string }) => submit(context, id, options));
 }
 
-/** A hand-off by its id or by the end of it, as the tables show it. */
-async function handoffNamed(context: Context, name: string): Promise<Handoff> {
-  const client = context.client();
-  if (name.length >= 32) return client.handoff(name);
-  for (const live of [true, false]) {
-    const matching = (await client.handoffs({ live })).filter(({ id }) => id.endsWith(name));
-    const [only] = matching;
-    if (matching.length > 1)
-      throw new Refused(`${matching.length} hand-offs end in ${name}: type more of the id.`);
-    if (only !== undefined && name !== '') return only;
-  }
-  throw new Refused(`There is no hand-off ${name}.`);
-}
-
 async function submit(
   context: Context,
   id: string,
   options: { attest?: boolean; as: string },
 ): Promise<void> {
-  const handoff = await handoffNamed(context, id);
+  const handoff = await handoffNamed(context.client(), id);
   if (!isLive(handoff)) {
     throw new Refused(`Hand-off ${shortId(handoff.id)} is ${handoff.state}: nothing is to be submitted.`);
   }

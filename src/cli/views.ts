@@ -1,5 +1,4 @@
 import type { Truth } from '../domain/condition.ts';
-import { formatSpan } from '../domain/duration.ts';
 import { isLive, type Handoff, type HandoffContent } from '../domain/handoff.ts';
 import type { Action, Step } from '../domain/action.ts';
 import type {
@@ -15,30 +14,14 @@ import type {
   TenantSummary,
 } from '../reconciler/commands.ts';
 import type { Examination } from './io.ts';
+import { ago, heading, labelled, leftUntil, note, shortId, span, type Sheet } from './sheet.ts';
 import { clean, type Cell, type Colour, type Paper, type Row } from './table.ts';
 
-/** The service's answers as text for people. Pure: what a screen shows follows from the answer and the time. */
-export interface Sheet {
-  paper: Paper;
-  now: Date;
-  /** How the person calls this program: `parasol`, or `npm run parasol --`. */
-  command: string;
-}
+/** The service's answers as text for people. Pure. */
 
 const TRUTH_COLOURS: Record<Truth, Colour> = { True: 'green', False: 'red', Unknown: 'yellow' };
 
 const truth = (status: Truth): Cell => ({ text: status, colour: TRUTH_COLOURS[status] });
-
-function ago(at: string | null, now: Date): string {
-  if (at === null) return 'never';
-  const ms = now.getTime() - Date.parse(at);
-  return ms < 0 ? `in ${formatSpan(-ms)}` : `${formatSpan(ms)} ago`;
-}
-
-const span = (at: string, now: Date): string => formatSpan(Math.abs(now.getTime() - Date.parse(at)));
-
-const leftUntil = (at: string, now: Date): string =>
-  Date.parse(at) <= now.getTime() ? 'due now' : span(at, now);
 
 function dueIn(at: string | null, now: Date): string {
   if (at === null) return 'not planned';
@@ -52,14 +35,6 @@ function deadline(handoff: Pick<Handoff, 'deadline' | 'overdueSince'>, now: Date
     ? { text: `overdue ${span(handoff.deadline, now)}`, colour: 'red' }
     : `in ${span(handoff.deadline, now)}`;
 }
-
-/** The end of an id, by which people name a hand-off: its beginning is the time, the same for its neighbours. */
-export const shortId = (id: string): string => id.slice(-8);
-
-/** What stands under a row of a table. */
-const note = (text: string | null): Row[] => (text ? [{ note: text }] : []);
-
-const heading = (sheet: Sheet, text: string): string => `\n${sheet.paper.paint('bold', text)}`;
 
 /** `parasol get` */
 export function tenantsText(sheet: Sheet, tenants: readonly TenantSummary[]): string {
@@ -118,15 +93,6 @@ function runLines({ paper, now }: Sheet, run: RunView): string[] {
     ...(run.summary === '' ? [] : [labelled(paper, '', run.summary)]),
     ...run.actions.map(({ action, outcome }) => labelled(paper, '', `${action}: ${outcome}`)),
   ];
-}
-
-const LABEL_WIDTH = 10;
-
-/** `  Mode      repair`; what is longer than a line goes on under itself. */
-function labelled(paper: Paper, label: string, text: string, colour: Colour | null = null): string {
-  const first = `  ${label.padEnd(LABEL_WIDTH)}`;
-  const words = paper.paragraph(text, first.length, '');
-  return first + (colour === null ? words : paper.paint(colour, words));
 }
 
 function conditionsPart(sheet: Sheet, { conditions }: StatusView): string[] {

@@ -1,0 +1,163 @@
+import { InvalidArgumentError, type Command } from 'commander';
+import { parseDuration } from '../domain/duration.ts';
+import type { Handoff } from '../domain/handoff.ts';
+import type { StatusView } from '../reconciler/commands.ts';
+import { BadConnection, clientFor, ServiceRefused, type Client } from './client.ts';
+import { EXIT, type CliIo, type ExitCode } from './io.ts';
+import { BadSecretInput } from './prompt.ts';
+import { Paper } from './table.ts';
+import type { FileProblem } from './tenants-file.ts';
+import type { Sheet } from './sheet.ts';
+
+/** One thing to mend; the place is there where it stands in a file. */
+type Problem = Pick<FileProblem, 'path' | 'message'> & Partial<FileProblem>;
+
+/** What was typed or given cannot be used; nothing was changed. */
+export class Refused extends Error {
+  readonly problems: readonly Problem[];
+  constructor(message: string, problems: readonly Problem[] = []) {
+    super(message);
+    this.problems = problems;
+  }
+}
+
+/** What every command needs: the client, the way of printing, and the flags of the whole program. */
+export class Context {
+  readonly io: CliIo;
+  readonly #program: Command;
+
+  constructor(io: CliIo, program: Command) {
+    this.io = io;
+    this.#program = program;
+  }
+
+  get #json(): boolean {
+    return this.#program.opts<{ json?: boolean }>().json === true;
+  }
+
+  get sheet(): Sheet {
+    const { env, stdout } = this.io;
+    const command = env['npm_lifecycle_event'] === 'parasol' ? 'npm run parasol --' : 'parasol';
+    return { paper: new Paper(stdout, env), now: this.io.now(), command };
+  }
+
+  client(): Client {
+    return clientFor(this.io.env);
+  }
+
+  /** Prints an answer: as it is for machines, as text for people. */
+  show<T>(answer: T, text: (sheet: Sheet, answer: T) => string): void {
+    const words = this.#json ? JSON.stringify(answer, null, 2) : text(this.sheet, answer);
+    this.io.stdout.write(`${words}\n`);
+  }
+
+  /** A line that is not part of the answer. */
+  note(text: string): void {
+    this.io.stderr.write(`${text}\n`);
+  }
+
+  /** Tells an error, and how the command ends for it. */
+  tell(error: unknown): ExitCode {
+    const paper = new Paper(this.io.stderr, this.io.env);
+    const problems = error instanceof Refused || error instanceof ServiceRefused ? error.problems : [];
+    const message = error instanceof Error ? error.message : String(error);
+    if (this.#json) {
+      this.note(JSON.stringify({ error: message, errors: problems }));
+    } else {
+      this.note(paper.paint('red', paper.paragraph(message)));
+      for (const { path, message, line, column } of problems as readonly Problem[]) {
+        const place = line === undefined ? '' : `line ${line}, column ${column}`;
+        this.note(paper.paragraph([place, path].filter(Boolean).join(': '), 2));
+        this.note(paper.paragraph(message, 6));
+      }
+      if (error instanceof ServiceRefused && error.status === 401) {
+        this.note('PARASOL_TOKEN (or PARASOL_DATA, for a service on this machine) gives the token.');
+      }
+    }
+    return codeFor(error);
+  }
+}
+
+function codeFor(error: unknown): ExitCode {
+  if (error instanceof Refused || error instanceof BadSecretInput || error instanceof BadConnection) {
+    return EXIT.refused;
+  }
+  return error instanceof ServiceRefused && error.isInput ? EXIT.refused : EXIT.error;
+}
+
+export const waitsForPerson = (handoffs: readonly Pick<Handoff, 'state'>[]): boolean =>
+  handoffs.some(({ state }) => state === 'open' || state === 'claimed');
+
+export function codeOfStatus(status: StatusView): ExitCode {
+  if (waitsForPerson(status.handoffs)) return EXIT.person;
+  const current = status.observedGeneration === status.generation;
+  return status.ready === 'True' && status.drift.length === 0 && current ? EXIT.ok : EXIT.drift;
+}
+
+export function duration(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === null || ms === 0) throw new InvalidArgumentError('It must be a duration such as 90s or 5m.');
+  return ms;
+}
+
+const POLL_MS = 1_000;
+
+/** Waits until a run that began after the trigger has ended; one line says that it waits. */
+export const waitForTrigger = (
+  context: Context,
+  tenant: string,
+  trigger: number,
+  timeoutMs: number,
+): Promise<StatusView> =>
+  waitUntil(
+    context,
+    tenant,
+    {
+      what: `trigger ${trigger}`,
+      timeoutMs,
+      late: `was not reconciled in ${Math.round(timeoutMs / 1000)}s. It still will be.`,
+    },
+    (status) => status.trigger.handled >= trigger,
+  );
+
+/** Waits until a tenant's status is as asked; one line says that it waits. `late` says what was not to be had. */
+export async function waitUntil(
+  context: Context,
+  tenant: string,
+  { what, timeoutMs, late }: { what: string; timeoutMs: number; late: string },
+  asked: (status: StatusView) => boolean,
+): Promise<StatusView> {
+  const { io } = context;
+  const client = context.client();
+  const start = io.now().getTime();
+  const live = io.stderr.isTTY === true;
+  if (!live) context.note(`Waiting for ${tenant} (${what}).`);
+  for (;;) {
+    const status = await client.status(tenant).catch(unlessWeather);
+    const waited = io.now().getTime() - start;
+    if (live) io.stderr.write(`\r\u001b[KWaiting for ${tenant}: ${Math.round(waited / 1000)}s`);
+    const done = status !== null && asked(status);
+    if (live && (done || waited >= timeoutMs)) io.stderr.write('\r\u001b[K');
+    if (done) return status;
+    if (waited >= timeoutMs) throw new Error(`${tenant} ${late}`);
+    await io.sleep(POLL_MS);
+  }
+}
+
+function unlessWeather(error: unknown): null {
+  if (error instanceof ServiceRefused && error.isWeather) return null;
+  throw error;
+}
+
+/** A hand-off by its id or by the end of it, as the tables show it. */
+export async function handoffNamed(client: Client, name: string): Promise<Handoff> {
+  if (name.length >= 32) return client.handoff(name);
+  for (const live of [true, false]) {
+    const matching = (await client.handoffs({ live })).filter(({ id }) => id.endsWith(name));
+    const [only] = matching;
+    if (matching.length > 1)
+      throw new Refused(`${matching.length} hand-offs end in ${name}: type more of the id.`);
+    if (only !== undefined && name !== '') return only;
+  }
+  throw new Refused(`There is no hand-off ${name}.`);
+}
