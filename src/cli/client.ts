@@ -9,6 +9,7 @@ import type {
   CustomerView,
   Page,
   PlanView,
+  RotationRecordView,
   StatusView,
   TenantSummary,
 } from '../reconciler/commands.ts';
@@ -38,6 +39,21 @@ export class ServiceRefused extends Error {
 export class ServiceUnreachable extends Error {}
 
 export type PairBody = { publicKey: string; privateKey: string } | { key: string; secret: string };
+
+/** Who asks, and why. */
+export interface Asked {
+  by: string;
+  reason: string;
+}
+export type RotationBody = Asked & { compromised: boolean; cutNow: boolean };
+
+export interface Revealed {
+  handoff: Handoff;
+  fingerprint: string;
+  member: string | null;
+  publicKey: string;
+  privateKey: string;
+}
 
 const ANSWER_WITHIN_MS = 30_000;
 
@@ -119,6 +135,25 @@ export class Client {
     return this.#call('POST', `/handoffs/${encodeURIComponent(id)}/submit`, submission);
   }
 
+  rotate(tenant: string, request: RotationBody): Promise<{ rotation: string; trigger: number }> {
+    return this.#call('POST', `/tenants/${encodeURIComponent(tenant)}/rotations`, request);
+  }
+
+  rollback(tenant: string, asked: Asked): Promise<{ rotation: string; trigger: number }> {
+    return this.#call('POST', `/tenants/${encodeURIComponent(tenant)}/rollback`, asked);
+  }
+
+  /** Newest first. */
+  async rotations(tenant: string): Promise<RotationRecordView[]> {
+    const path = `/tenants/${encodeURIComponent(tenant)}/rotations`;
+    return (await this.#call<{ items: RotationRecordView[] }>('GET', path)).items;
+  }
+
+  /** The one answer with a key in it. */
+  reveal(id: string, asked: Asked): Promise<Revealed> {
+    return this.#call('POST', `/handoffs/${encodeURIComponent(id)}/reveal`, asked);
+  }
+
   replaceCredential(
     tenant: string,
     purpose: Purpose,
@@ -187,24 +222,41 @@ export class BadConnection extends Error {}
  * The client for what the environment says: `PARASOL_URL`, and `PARASOL_TOKEN`, `PARASOL_TOKEN_FILE` or, for a
  * service on this machine, the token that it made for itself under `PARASOL_DATA`.
  */
-export function clientFor(env: Readonly<Record<string, string | undefined>>): Client {
-  const url = env['PARASOL_URL'] || 'http://127.0.0.1:8080';
-  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
-    throw new BadConnection(`PARASOL_URL must be an http:// or https:// address.`);
-  }
-  return new Client(url, tokenFor(new URL(url), env));
+export function clientFor(env: Environment): Client {
+  const url = urlOf(env);
+  return new Client(url.href, given(env, 'PARASOL_TOKEN') ?? localToken(url, env));
 }
 
-function tokenFor(url: URL, env: Readonly<Record<string, string | undefined>>): string | null {
-  if (env['PARASOL_TOKEN']) return env['PARASOL_TOKEN'];
-  const file = env['PARASOL_TOKEN_FILE'];
-  if (file) {
-    try {
-      return readFileSync(file, 'utf8').trim();
-    } catch (error) {
-      throw new BadConnection(`PARASOL_TOKEN_FILE ${file} cannot be read.`, { cause: error });
-    }
+/** The client that may read a key: by `PARASOL_REVEAL_TOKEN` or `PARASOL_REVEAL_TOKEN_FILE`, and by nothing else. */
+export function revealClientFor(env: Environment): Client {
+  const token = given(env, 'PARASOL_REVEAL_TOKEN');
+  if (token !== null) return new Client(urlOf(env).href, token);
+  throw new BadConnection(
+    'Reading a key needs a token of its own: PARASOL_REVEAL_TOKEN, or PARASOL_REVEAL_TOKEN_FILE, as the service has it.',
+  );
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+function urlOf(env: Environment): URL {
+  const url = env['PARASOL_URL'] || 'http://127.0.0.1:8080';
+  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return new URL(url);
+  throw new BadConnection(`PARASOL_URL must be an http:// or https:// address.`);
+}
+
+/** A variable's value, or that of the file that `…_FILE` names; null: neither is set. */
+function given(env: Environment, name: string): string | null {
+  if (env[name]) return env[name];
+  const file = env[`${name}_FILE`];
+  if (!file) return null;
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new BadConnection(`${name}_FILE ${file} cannot be read.`, { cause: error });
   }
+}
+
+function localToken(url: URL, env: Environment): string | null {
   // The token of the service here is nobody's business on another machine.
   if (!/^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(url.hostname)) return null;
   try {

@@ -41,6 +41,11 @@ export class Context {
     return { paper: new Paper(stdout, env), now: this.io.now(), command };
   }
 
+  /** What stands on standard error is wrapped as the answer is. */
+  get errors(): Paper {
+    return new Paper(this.io.stderr, this.io.env);
+  }
+
   client(): Client {
     return clientFor(this.io.env);
   }
@@ -58,7 +63,7 @@ export class Context {
 
   /** Tells an error, and how the command ends for it. */
   tell(error: unknown): ExitCode {
-    const paper = new Paper(this.io.stderr, this.io.env);
+    const paper = this.errors;
     const problems = error instanceof Refused || error instanceof ServiceRefused ? error.problems : [];
     const message = error instanceof Error ? error.message : String(error);
     if (this.#json) {

@@ -14,6 +14,7 @@ import {
 } from './context.ts';
 import { EXIT, type CliIo, type ExitCode } from './io.ts';
 import { readPair } from './prompt.ts';
+import { addRotations } from './rotation-commands.ts';
 import { shortId } from './sheet.ts';
 import { loadTenantsFile, type TenantsFile } from './tenants-file.ts';
 import {
@@ -42,7 +43,9 @@ Environment:
   PARASOL_URL    where the service is (http://127.0.0.1:8080)
   PARASOL_TOKEN  the token, or PARASOL_TOKEN_FILE, a file with it; absent: the
                  one that a service on this machine made, in PARASOL_DATA
-                 (.parasol)`;
+                 (.parasol)
+  PARASOL_REVEAL_TOKEN  for reveal instead of PARASOL_TOKEN, or
+                 PARASOL_REVEAL_TOKEN_FILE`;
 
 /**
  * The command line. What a command found goes to `io.stdout`, what went wrong to `io.stderr`, how it ended to
@@ -72,6 +75,7 @@ export function buildProgram(io: CliIo): Command {
   addReading(program, context);
   addChanging(program, context);
   addHandoffs(program, context);
+  addRotations(program, context);
   addDoctor(program, context);
   addVault(program, context);
   addProcesses(program, context);

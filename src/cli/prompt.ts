@@ -23,6 +23,23 @@ export async function readPair(
   return [first, second];
 }
 
+/** One line as it is typed on a terminal, shown; what is pasted after it is dropped. */
+export async function readLine(io: Pick<CliIo, 'stdin' | 'stderr'>, question: string): Promise<string> {
+  const { stdin, stderr } = io;
+  stderr.write(question);
+  stdin.setEncoding('utf8');
+  let text = '';
+  try {
+    for await (const part of stdin.iterator({ destroyOnReturn: false })) {
+      text += String(part);
+      if (/[\r\n]/.test(text) || text.length > MOST_INPUT) break;
+    }
+  } finally {
+    stdin.pause();
+  }
+  return (text.split(/[\r\n]/)[0] ?? '').trim();
+}
+
 const MOST_INPUT = 64 * 1024;
 
 async function twoLines(stdin: CliIo['stdin'], labels: readonly [string, string]): Promise<[string, string]> {

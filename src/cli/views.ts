@@ -14,6 +14,7 @@ import type {
   TenantSummary,
 } from '../reconciler/commands.ts';
 import type { Examination } from './io.ts';
+import { rotationPart } from './rotation-views.ts';
 import { ago, heading, labelled, leftUntil, note, shortId, span, type Sheet } from './sheet.ts';
 import { clean, type Cell, type Colour, type Paper, type Row } from './table.ts';
 
@@ -60,6 +61,7 @@ export function statusText(sheet: Sheet, status: StatusView): string {
     ...driftPart(sheet, status),
     ...keysPart(sheet, status),
     ...evidencePart(sheet, status),
+    ...rotationPart(sheet, status.rotation),
     ...handoffsPart(sheet, status),
   ].join('\n');
 }
@@ -231,7 +233,7 @@ export function handoffsText(sheet: Sheet, handoffs: readonly Handoff[]): string
 /** `parasol handoffs show ID` */
 export function handoffText(sheet: Sheet, handoff: Handoff): string {
   const { paper, now } = sheet;
-  const { claimedBy, claimedAt, submittedBy, submittedAt, evidence } = handoff;
+  const { claimedBy, claimedAt, submittedBy, submittedAt, revealedTo, revealedAt, evidence } = handoff;
   const due = deadline(handoff, now);
   const byWhen = (who: string, at: string | null) => (at === null ? who : `${who}, ${ago(at, now)}`);
   const attested = handoff.attested ? '; attested, which is no evidence' : '';
@@ -245,6 +247,9 @@ export function handoffText(sheet: Sheet, handoff: Handoff): string {
     ...(submittedBy === null
       ? []
       : [labelled(paper, 'Submitted', `by ${byWhen(submittedBy, submittedAt)}${attested}`)]),
+    ...(revealedTo === null
+      ? []
+      : [labelled(paper, 'Shown', `the pair, to ${byWhen(revealedTo, revealedAt)}`)]),
     ...(evidence === null ? [] : [labelled(paper, 'Evidence', evidence)]),
     ...(!isLive(handoff)
       ? []
