@@ -1,14 +1,15 @@
 #!/usr/bin/env node
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import closeWithGrace, { type Options } from 'close-with-grace';
 import { pino, type Logger } from 'pino';
 import { Refused } from './cli/context.ts';
-import { runDemo } from './cli/demo.ts';
+import { runDemo, type DemoOptions } from './cli/demo.ts';
 import { processIo, type CliIo, type Wiring } from './cli/io.ts';
 import { runProgram } from './cli/program.ts';
 import { readConfig, type Config } from './config.ts';
-import { demoCompanies, scenarioSecrets, TROUBLES } from './simulator/index.ts';
+import { demoCompanies, scenarioSecrets, SimulatorControl, TROUBLES } from './simulator/index.ts';
 import { runSimulator } from './simulator/main.ts';
 
 /** Arguments and environment → config → app → signals. */
@@ -52,6 +53,8 @@ const wiring: Wiring = {
       command: [process.execPath, ...process.execArgv, import.meta.filename],
       tenantsFile: join(ROOT, 'examples/tenants.yaml'),
       secrets: demoSecrets(),
+      technician,
+      newToken: () => randomBytes(32).toString('hex'),
       stdout: io.stdout,
       env: io.env,
       now: () => io.now(),
@@ -146,4 +149,22 @@ function demoSecrets(): Record<string, string> {
       ];
     }),
   );
+}
+
+/** The technician whom the demo plays, by the simulator's hands. */
+function technician(controlUrl: string): ReturnType<DemoOptions['technician']> {
+  const hands = new SimulatorControl(controlUrl);
+  return {
+    makeKey: (company, member) => hands.makeKey(company, member, 'Umbrella, by Parasol'),
+    async install(company, pair) {
+      await hands.installKey(company, pair);
+      await hands.changeFigures(company);
+      await hands.runSync(company);
+    },
+    sync: async (company) => (await hands.runSync(company)).outcome === 'succeeded',
+    async deleteKeys(company, member) {
+      for (const { publicKey } of await hands.listKeys(company, member))
+        await hands.deleteKey(company, publicKey);
+    },
+  };
 }

@@ -1,12 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TenantSummary } from '../reconciler/commands.ts';
 import { Client } from './client.ts';
+import { PlayedRotation, type StoryLine, type Technician } from './demo-rotation.ts';
 import { EXIT, type ExitCode, type Output } from './io.ts';
 import { Paper } from './table.ts';
 import { loadTenantsFile } from './tenants-file.ts';
@@ -19,6 +20,10 @@ export interface DemoOptions {
   tenantsFile: string;
   /** Values of the variables that the file refers to. */
   secrets: Readonly<Record<string, string>>;
+  /** The hands at the vendors' screens; `controlUrl` is where the simulator takes them. */
+  technician(controlUrl: string): Technician;
+  /** A token that nobody can guess. */
+  newToken(): string;
   stdout: Output;
   env: Readonly<Record<string, string | undefined>>;
   now(): Date;
@@ -34,10 +39,12 @@ const TECHNICIAN = `http://127.0.0.1:${SIMULATOR_PORT + 2}`;
 const STOP_WITHIN_MS = 25_000;
 const START_WITHIN_MS = 60_000;
 const SYNC_EVERY = '20s';
+/** The tenant whose key is rotated, with nobody there. */
+const ROTATED = 'meadow';
 
 /**
- * Both vendors simulated and the service, each a process of its own, over the dozen tenants of
- * `examples/tenants.yaml`; a table of them until it is told to end. Leaves nothing running and nothing behind.
+ * Both vendors simulated and the service, each a process of its own, over the tenants of
+ * `examples/tenants.yaml`; a table of them, and one whole rotation, until it is told to end. Leaves nothing running and nothing behind.
  */
 export async function runDemo(options: DemoOptions): Promise<ExitCode> {
   const port = Number(options.env['PARASOL_PORT'] ?? 8080);
@@ -71,13 +78,20 @@ export async function runDemo(options: DemoOptions): Promise<ExitCode> {
       {},
       join(data, 'simulator.log'),
     );
-    start('service', ['serve'], { PARASOL_DATA: data, PARASOL_PORT: String(port) }, log);
+    const revealTokenFile = join(data, 'reveal-token');
+    await writeFile(revealTokenFile, options.newToken(), { mode: 0o600 });
+    start(
+      'service',
+      ['serve'],
+      { PARASOL_DATA: data, PARASOL_PORT: String(port), PARASOL_REVEAL_TOKEN_FILE: revealTokenFile },
+      log,
+    );
     options.stdout.write('Starting PostgreSQL, both vendors and the service …\n');
     const ended = Promise.race(children.map(({ ended }) => ended));
     const died = ended.then((name) => (ending ? null : name));
     const url = `http://127.0.0.1:${port}`;
     const tokenFile = join(data, 'admin-token');
-    const running = play(options, { url, tokenFile, log }, () => ending);
+    const running = play(options, { url, tokenFile, revealTokenFile, log }, () => ending);
     const failed = await Promise.race([running, asked, died]);
     if (failed === null) return EXIT.ok;
     const words = (await readFile(log, 'utf8').catch(() => '')).trim().split('\n').slice(-5).join('\n');
@@ -132,6 +146,7 @@ async function ignoreSignals({ interrupted }: DemoOptions): Promise<never> {
 interface Place {
   url: string;
   tokenFile: string;
+  revealTokenFile: string;
   log: string;
 }
 
@@ -144,10 +159,16 @@ async function play(options: DemoOptions, place: Place, ends: () => boolean): Pr
   await client.apply(file.tenants, false);
   const paper = new Paper(options.stdout, options.env);
   const sheet = (): Sheet => ({ paper, now: options.now(), command: 'npm run parasol --' });
+  const rotation = new PlayedRotation(ROTATED, client, options.technician(TECHNICIAN), () => options.now());
+  const story: StoryLine[] = [];
   let shown = '';
   while (!ends()) {
     const tenants = await client.tenants().catch(() => null);
-    if (tenants !== null) shown = draw(options.stdout, sheet(), tenants, hints(place), shown);
+    // The service may be busy just now: the next look goes on.
+    const news = await rotation.look().catch(() => []);
+    story.push(...news);
+    if (tenants !== null) shown = draw(options.stdout, sheet(), tenants, [story, hints(place)], shown);
+    if (options.stdout.isTTY !== true) options.stdout.write(storyText(paper, news));
     await options.sleep(1_000);
   }
   return null;
@@ -174,19 +195,36 @@ async function connect(options: DemoOptions, place: Place, ends: () => boolean):
   return null;
 }
 
+const MARK_WIDTH = 24;
+
+const storyText = (paper: Paper, story: readonly StoryLine[]): string =>
+  story.map(({ mark, words }) => `${paper.paragraph(words, MARK_WIDTH, mark.padEnd(MARK_WIDTH))}\n`).join('');
+
+/** Of a rotation the last lines: with the table and the hints above them a screen is full. */
+const STORY_LINES = 8;
+
 /** On a terminal the table stays in its place; elsewhere it is printed again where it says something new. */
-function draw(out: Output, sheet: Sheet, tenants: TenantSummary[], below: string, before: string): string {
+function draw(
+  out: Output,
+  sheet: Sheet,
+  tenants: TenantSummary[],
+  [story, hints]: [StoryLine[], string],
+  before: string,
+): string {
   const news = tenants.map(({ id, ready, waitsFor }) => `${id} ${ready} ${waitsFor}`).join('\n');
-  if (out.isTTY === true) out.write(`\u001b[H\u001b[J${tenantsText(sheet, tenants)}\n${below}`);
-  else if (news !== before) out.write(`${tenantsText(sheet, tenants)}\n${below}\n`);
+  const table = tenantsText(sheet, tenants);
+  if (out.isTTY === true) {
+    out.write(`\u001b[H\u001b[J${table}\n${hints}\n${storyText(sheet.paper, story.slice(-STORY_LINES))}`);
+  } else if (news !== before) out.write(`${table}\n${hints}\n`);
   return news;
 }
 
-const hints = ({ url, tokenFile, log }: Place): string =>
+const hints = ({ url, tokenFile, revealTokenFile, log }: Place): string =>
   [
     '',
     'Try, in another terminal:',
     `  export PARASOL_URL=${url} PARASOL_TOKEN_FILE=${tokenFile}`,
+    `  export PARASOL_REVEAL_TOKEN_FILE=${revealTokenFile}`,
     '  npm run parasol -- status cedar       what is wrong, and what is done about it',
     '  npm run parasol -- plan birch         what would be done next',
     '  npm run parasol -- handoffs           what waits for a person',
@@ -194,6 +232,12 @@ const hints = ({ url, tokenFile, log }: Place): string =>
     'hand-off says: set the levels and the allow list, make a key, put it into',
     `Umbrella. Its daily sync runs every ${SYNC_EVERY} here. The API describes itself at`,
     `${url}/docs; the service writes ${log}.`,
+    '',
+    `Rotate a key yourself, once the rotation of ${ROTATED} that is played here has ended:`,
+    `  npm run parasol -- rotate ${ROTATED} --reason "a drill" --wait`,
+    '  npm run parasol -- handoffs           make the key, submit it, put it into Umbrella',
+    `  npm run parasol -- rollback ${ROTATED} --reason "a drill"      at any phase`,
+    `  npm run parasol -- rotations ${ROTATED}   what happened to each`,
     'Ctrl-C ends all of it.',
     '',
   ].join('\n');

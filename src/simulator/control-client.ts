@@ -199,7 +199,7 @@ export class SimulatorControl {
     return this.#call('POST', '/api/seed', request);
   }
 
-  /** Seeds the twelve tenants of the demo. */
+  /** Seeds the tenants of the demo. */
   seedDemo(): Promise<null> {
     return this.#call('POST', '/api/seed', { demo: true } satisfies SeedRequest);
   }

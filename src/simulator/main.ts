@@ -11,7 +11,7 @@ export interface RunOptions {
   syncEveryMs?: number;
   /** Whether the vendors' published quotas are enforced. Default true. */
   quotas?: boolean;
-  /** `demo` (default): the twelve tenants of the demo. `empty`: none. A trouble: one company `acme` with it. */
+  /** `demo` (default): the tenants of the demo. `empty`: none. A trouble: one company `acme` with it. */
   scenario?: 'demo' | 'empty' | Trouble;
   host?: string;
   /** Where the lines go that say what listens where. Default: standard output. */

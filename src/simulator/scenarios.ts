@@ -34,6 +34,8 @@ export interface ScenarioOptions {
   organizationId?: number;
   /** The organisation whose keys may speak for this company's console. */
   parentOrganizationId?: number;
+  /** How many configurations were last refreshed a day and more before the others. Default 3. */
+  stragglers?: number;
   /** A few roles and members less, and only what Parasol reads: for benches. Default false. */
   lean?: boolean;
 }
@@ -49,7 +51,7 @@ export interface ScenarioSecrets {
 }
 
 /** A tenant of the demo. */
-export interface DemoCompany {
+export interface DemoCompany extends ScenarioOptions {
   companyId: string;
   name: string;
   trouble: Trouble;
@@ -58,7 +60,7 @@ export interface DemoCompany {
   console: ConsoleKind;
 }
 
-/** The twelve tenants of the demo, one for each trouble. */
+/** The thirteen tenants of the demo: one for each trouble, and a healthy one whose key is rotated. */
 export const demoCompanies: readonly DemoCompany[] = (
   [
     ['acme', 'Acme Managed IT', 41, 1, 'msp'],
@@ -73,6 +75,7 @@ export const demoCompanies: readonly DemoCompany[] = (
     ['juniper', 'Juniper Lane IT', 11, 0, 'msp'],
     ['kestrel', 'Kestrel Computing', 5, 0, 'msp'],
     ['lagoon', 'Lagoon Business IT', 16, 0, 'msp'],
+    ['meadow', 'Meadow Managed Services', 4, 0, 'msp'],
   ] as const
 ).map(([companyId, name, customers, unmapped, console], index) => ({
   companyId,
@@ -81,6 +84,8 @@ export const demoCompanies: readonly DemoCompany[] = (
   customers,
   unmapped,
   console,
+  // An overlap lasts two of Umbrella's cycles: where a day was learned, no rotation ends while one watches.
+  ...(companyId === 'meadow' ? { stragglers: 0 } : {}),
 }));
 
 /** The configuration type that Umbrella writes. */
@@ -137,13 +142,13 @@ export function seedScenario(
   seedConsole(world, companyId, trouble, options, secrets, customers);
   if (installed !== null) {
     world.installKey(companyId, installed);
-    seedWrites(world, companyId, trouble, customers.slice(options.unmapped ?? 0));
+    seedWrites(world, companyId, trouble, customers.slice(options.unmapped ?? 0), options.stragglers ?? 3);
   }
   if (!(options.lean ?? false)) seedOtherIntegrations(world, companyId, customers);
   return secrets;
 }
 
-/** Seeds the twelve tenants of the demo. */
+/** Seeds the tenants of the demo. */
 export function seedDemo(world: World): void {
   for (const { companyId, trouble, ...options } of demoCompanies)
     seedScenario(world, companyId, trouble, options);
@@ -302,13 +307,19 @@ function seedConsole(
 
 /**
  * What Umbrella wrote so far. Most configurations were refreshed by the last sync, a few hours ago; the last
- * ones stopped one, two and three days before it, so that a daily cadence can be learned from one look. A
+ * ones stopped one day and more before it (`most` of them at most), so that a daily cadence can be learned from one look. A
  * silent Umbrella's last sync was three days ago.
  */
-function seedWrites(world: World, companyId: string, trouble: Trouble, mapped: readonly Customer[]): void {
+function seedWrites(
+  world: World,
+  companyId: string,
+  trouble: Trouble,
+  mapped: readonly Customer[],
+  most: number,
+): void {
   const silence = trouble === 'umbrella-silent' ? 3 * DAY : 0;
   const lastSync = world.now().getTime() - silence - 3 * HOUR - 12 * MINUTE;
-  const stragglers = Math.min(3, Math.max(0, mapped.length - 1));
+  const stragglers = Math.min(most, Math.max(0, mapped.length - 1));
   for (const [index, { identifier, name }] of mapped.entries()) {
     const daysBefore = Math.max(0, index - (mapped.length - 1 - stragglers));
     world.addConfiguration(companyId, {

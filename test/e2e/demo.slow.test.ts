@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { expect, test } from 'vitest';
+import { SimulatorControl } from '../../src/simulator/index.ts';
 import {
   endEverything,
   expectNothingLeft,
@@ -133,7 +134,7 @@ test('two commands and a newcomer sees tenants in trouble, what to try, and how 
   const [status, plan, handoffs] = await Promise.all([
     run(['status', 'cedar'], { env }),
     run(['plan', 'birch'], { env }),
-    run(['handoffs'], { env }),
+    run(['handoffs', 'cedar'], { env }),
   ]);
   expect(status).toMatchObject({ code: 3, stderr: '' });
   expect(status.stdout).toContain('Companies/Configurations.edit');
@@ -142,13 +143,84 @@ test('two commands and a newcomer sees tenants in trouble, what to try, and how 
   const page = await fetch('http://127.0.0.1:9082/');
   expect(page.status).toBe(200);
   expect(await page.text()).toContain('Cedar Cloud Services');
-  const token = (await readFile(file, 'utf8')).trim();
-  expect(running.stdout()).not.toContain(token);
+  const [, revealFile = ''] = /PARASOL_REVEAL_TOKEN_FILE=(\S+)/.exec(text) ?? [];
+  for (const secret of [file, revealFile]) {
+    expect(running.stdout()).not.toContain((await readFile(secret, 'utf8')).trim());
+  }
 
   // Ctrl-C: the terminal tells all of them.
   running.signal('SIGINT');
   await running.ended;
   expect(await leftOf(demo)).toEqual([]);
+});
+
+/** The phases of the rotation that the demo plays, and what its technician does, in the order of the story. */
+const STORY = [
+  /A whole rotation of meadow, unattended: the demo plays/,
+  /Pending +a rotation from end to end/,
+  /PreparingMember +A new key for umbrella-b; [0-9a-f]{16} is to be/,
+  /AwaitingKey +umbrella-b is active/,
+  /technician +makes a key on umbrella-b/,
+  /Verifying +[0-9a-f]{16} was given/,
+  /AwaitingInstall +The key [0-9a-f]{16}: it authenticates as umbrella-b/,
+  /technician +puts the key [0-9a-f]{16} into Umbrella/,
+  /AwaitingAdoption +/,
+  /Overlap +umbrella-b wrote /,
+  /RetiringOld +The old key was not seen in use since/,
+  /technician +deletes the old key of umbrella-a/,
+  /Completed +The old key was seen dead at/,
+];
+
+test('a whole rotation is played before one’s eyes in two minutes, and the next one is one’s own', async () => {
+  await using demo = await startDemo('parasol demo');
+  const { running, url } = demo;
+  await says(running, /and was\s+refused \d+ times/, 120_000);
+  const text = running.stdout();
+  const lines = text.split('\n');
+  const places = STORY.map((line) => lines.findIndex((one) => line.test(one)));
+  expect(places).not.toContain(-1);
+  expect(places).toEqual(places.toSorted((a, b) => a - b));
+  expect(text.replaceAll(/\s+/g, ' ')).toMatch(/synchronised \d+ times meanwhile, and was refused 0 times/);
+
+  // What it says to try, tried.
+  const [, file = ''] = /PARASOL_TOKEN_FILE=(\S+)/.exec(text) ?? [];
+  const [, revealFile = ''] = /PARASOL_REVEAL_TOKEN_FILE=(\S+)/.exec(text) ?? [];
+  const env = { PARASOL_URL: url, PARASOL_TOKEN_FILE: file, PARASOL_REVEAL_TOKEN_FILE: revealFile };
+  const told = await run(['rotations', 'meadow'], { env });
+  expect(told).toMatchObject({ code: 0, stderr: '' });
+  expect(told.stdout).toMatch(/request +Completed/);
+  const mine = await run(['rotate', 'meadow', '--reason', 'a drill', '--as', 'ann', '--wait'], { env });
+  expect(mine.code).toBe(3);
+  expect(mine.stdout).toMatch(/Phase +AwaitingKey/);
+
+  // The slot whose old key was seen dead is used again.
+  const control = new SimulatorControl('http://127.0.0.1:9082');
+  const pair = await control.makeKey('meadow', 'umbrella-a');
+  const handoff = async (kind: string): Promise<string> => {
+    const found = await until(`the hand-off ${kind}`, async () => {
+      const { stdout } = await run(['handoffs', 'meadow', '--json'], { env });
+      return (JSON.parse(stdout) as { id: string; kind: string }[]).find((one) => one.kind === kind);
+    });
+    return found.id;
+  };
+  const input = `${pair.publicKey}\n${pair.privateKey}\n`;
+  const issue = await handoff('issue-integration-key');
+  expect(await run(['submit', issue, '--as', 'ann'], { env, input })).toMatchObject({ code: 0 });
+  const install = await handoff('install-integration-key');
+  const ask = ['reveal', install, '--as', 'ann', '--reason', 'the window is closed'];
+  expect(await run(ask, { env })).toMatchObject({ code: 4, stdout: '' });
+  expect(await run(['handoffs', 'claim', install, '--as', 'ann'], { env })).toMatchObject({ code: 0 });
+  expect(await run(ask, { env })).toMatchObject({ code: 0, stdout: input });
+  expect((await run(ask, { env })).stderr).toContain('is shown once');
+  const show = await run(['handoffs', 'show', install], { env });
+  expect(show.stdout).toMatch(/Shown +the pair, to ann/);
+  const back = await run(['rollback', 'meadow', '--reason', 'enough', '--as', 'ann'], { env });
+  expect(back).toMatchObject({ code: 0, stderr: '' });
+  await until('the status tells it', async () =>
+    /It is being rolled back/.test((await run(['status', 'meadow'], { env })).stdout),
+  );
+  running.signal('SIGINT');
+  await running.ended;
 });
 
 test.each([

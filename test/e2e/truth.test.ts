@@ -156,6 +156,13 @@ const TRUTHS: Record<string, Truth> = {
       handoffs: [expect.stringMatching(/^install-integration-key [0-9a-f]{16}$/)],
     },
   },
+  meadow: {
+    ready: 'True',
+    not: [],
+    drift: [],
+    plan: [],
+    repaired: { ready: 'True', writes: [], handoffs: [] },
+  },
 };
 const TENANTS = Object.keys(TRUTHS);
 
@@ -241,7 +248,7 @@ const planWords = ({ plan }: PlanView): string[] =>
 
 const observed = (tenant: string): Promise<StatusView> => statusWhen(service, tenant, 'observed', isSettled);
 
-describe('the twelve tenants of the examples, observed', () => {
+describe('the thirteen tenants of the examples, observed', () => {
   let dry: Ran;
   let applied: Ran;
   let whileDry: TenantSummary[];

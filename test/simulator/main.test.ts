@@ -18,7 +18,7 @@ test('as a process of its own it says where it listens, and ends cleanly on SIGT
     if (line.startsWith('Every console')) break;
   }
   const controlUrl = /http:\S+/.exec(lines[2] ?? '')?.[0] ?? '';
-  expect(await new SimulatorControl(controlUrl).listCompanies()).toHaveLength(12);
+  expect(await new SimulatorControl(controlUrl).listCompanies()).toHaveLength(13);
   expect(lines.at(-1)).toBe('Every console syncs each 3600 s.');
   child.kill('SIGTERM');
   expect(await ended).toEqual([0, null]);

@@ -20,14 +20,14 @@ async function integrationStatus(harness: Harness): Promise<number> {
   return (await harness.connectwise('/system/mySecurity', { pair })).status;
 }
 
-test('the demo has one company for each trouble, and all can be seeded into one world', () => {
+test('the demo has one company for each trouble and one to rotate, and all can be seeded into one world', () => {
   const world = new World({ clock });
   seedDemo(world);
-  expect(demoCompanies.map((one) => one.trouble)).toEqual(TROUBLES);
+  expect(demoCompanies.map((one) => one.trouble)).toEqual([...TROUBLES, 'healthy']);
   expect(demoCompanies.map((one) => one.companyId).join(' ')).toBe(
-    'acme birch cedar dune ember fjord grove harbor iris juniper kestrel lagoon',
+    'acme birch cedar dune ember fjord grove harbor iris juniper kestrel lagoon meadow',
   );
-  expect(world.listCompanies()).toHaveLength(12);
+  expect(world.listCompanies()).toHaveLength(13);
   const outcomes = demoCompanies.map(({ companyId }) => [companyId, world.runSync(companyId).outcome]);
   expect(Object.fromEntries(outcomes)).toEqual({
     acme: 'succeeded',
@@ -42,6 +42,7 @@ test('the demo has one company for each trouble, and all can be seeded into one 
     juniper: 'succeeded',
     kestrel: 'succeeded',
     lagoon: 'failed',
+    meadow: 'succeeded',
   });
 });
 
