@@ -1,4 +1,3 @@
-import { toMs } from '../domain/duration.ts';
 import { HANDOFF_KINDS } from '../domain/handoff.ts';
 import { changedPaths } from '../domain/spec-diff.ts';
 import { companyIdentity, type TenantInput, type TenantSpec } from '../domain/tenant.ts';
@@ -294,7 +293,7 @@ function specEvents(one: Decided): NewEvent[] {
 
 /** Settings that belong to what Parasol does not do yet: kept, and said. */
 function unusedSettings(spec: TenantSpec): string[] {
-  const { notify, handoffs, rotation, mode } = spec;
+  const { notify, handoffs, mode } = spec;
   const unused = [
     notify.webhook !== undefined && 'notify.webhook',
     notify.connectwiseTicket !== undefined && 'notify.connectwiseTicket',
@@ -305,9 +304,6 @@ function unusedSettings(spec: TenantSpec): string[] {
         handoffs[kind] !== 'manual' &&
         `handoffs.${kind}.webhook`,
     ),
-    rotation.window !== undefined && 'rotation.window',
-    toMs(rotation.overlap) !== toMs('48h') && 'rotation.overlap',
-    toMs(rotation.adoptionDeadline) !== toMs('72h') && 'rotation.adoptionDeadline',
   ].filter((path) => path !== false);
   return [
     ...unused.map((path) => `${path} is kept, and nothing uses it yet.`),

@@ -109,8 +109,6 @@ describe('a set of tenants', () => {
       'notify.webhook is kept, and nothing uses it yet.',
       'notify.connectwiseTicket is kept, and nothing uses it yet.',
       'handoffs.issue-integration-key.webhook is kept, and nothing uses it yet.',
-      'rotation.window is kept, and nothing uses it yet.',
-      'rotation.adoptionDeadline is kept, and nothing uses it yet.',
       'Mode alert tells nobody yet: it does what mode observe does.',
     ]);
     const { items } = value(await commands.events('later', { before: null, limit: 1 }));
