@@ -10,6 +10,7 @@ import type {
   Page,
   PlanView,
   RotationRecordView,
+  RotationRequest,
   StatusView,
   TenantSummary,
 } from '../reconciler/commands.ts';
@@ -45,7 +46,6 @@ export interface Asked {
   by: string;
   reason: string;
 }
-export type RotationBody = Asked & { compromised: boolean; cutNow: boolean };
 
 export interface Revealed {
   handoff: Handoff;
@@ -135,7 +135,7 @@ export class Client {
     return this.#call('POST', `/handoffs/${encodeURIComponent(id)}/submit`, submission);
   }
 
-  rotate(tenant: string, request: RotationBody): Promise<{ rotation: string; trigger: number }> {
+  rotate(tenant: string, request: RotationRequest): Promise<{ rotation: string; trigger: number }> {
     return this.#call('POST', `/tenants/${encodeURIComponent(tenant)}/rotations`, request);
   }
 

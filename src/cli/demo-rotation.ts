@@ -73,8 +73,8 @@ export class PlayedRotation {
     const { ready } = await this.#client.status(this.#tenant);
     if (ready !== 'True') return [];
     this.#begun = this.#now();
-    const reason = 'a rotation from end to end';
-    await this.#client.rotate(this.#tenant, { by: TECHNICIAN, reason, compromised: false, cutNow: false });
+    const request = { reason: 'a rotation from end to end', compromised: false, cutNow: false };
+    await this.#client.rotate(this.#tenant, { ...request, credential: 'integration', by: TECHNICIAN });
     const words = `A whole rotation of ${this.#tenant}, unattended: the demo plays the technician.`;
     return [this.#line('', words)];
   }

@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander';
 import { isLive } from '../domain/handoff.ts';
 import type { RotationPhase } from '../domain/rotation.ts';
-import type { StatusView } from '../reconciler/commands.ts';
+import type { RotationRequest, StatusView } from '../reconciler/commands.ts';
 import { revealClientFor, type Revealed } from './client.ts';
 import { codeOfStatus, duration, handoffNamed, Refused, waitUntil, type Context } from './context.ts';
 import { readLine } from './prompt.ts';
@@ -15,8 +15,13 @@ export function addRotations(program: Command, context: Context): void {
   const as = (what: string) => new Option('--as <name>', what).default(io.user);
   program
     .command('rotate')
-    .description('replace the integration key with overlap: the old one goes last')
+    .description('replace a key with overlap: the old one goes last')
     .argument('<tenant>')
+    .addOption(
+      new Option('--credential <purpose>', 'which key; an Umbrella key for all who share it')
+        .choices(['integration', 'umbrella-api'])
+        .default('integration'),
+    )
     .requiredOption('--reason <text>', 'why, for the record')
     .addOption(as('who asks'))
     .option('--compromised', 'the key is in wrong hands: no window and no overlap is waited for')
@@ -56,6 +61,7 @@ export function addRotations(program: Command, context: Context): void {
 }
 
 interface RotateOptions {
+  credential: RotationRequest['credential'];
   reason: string;
   as: string;
   compromised?: boolean;
@@ -66,12 +72,18 @@ interface RotateOptions {
 }
 
 async function rotate(context: Context, tenant: string, options: RotateOptions): Promise<void> {
-  const { reason, as: by, compromised = false, cutNow = false, timeout } = options;
+  const { credential, reason, as: by, compromised = false, cutNow = false, timeout } = options;
   if (cutNow && !compromised) throw new Refused('--cut-now goes with --compromised only: it is an outage.');
   if (options.yesCut !== undefined && !cutNow)
     throw new Refused('--yes-cut confirms --cut-now, and nothing else.');
+  if (credential !== 'integration' && (cutNow || options.wait === true)) {
+    const which = cutNow ? '--cut-now' : '--wait';
+    throw new Refused(
+      `${which} goes with the integration key: the rotation of an Umbrella key needs nobody.`,
+    );
+  }
   if (cutNow) await confirmCut(context, tenant, options.yesCut);
-  const answer = await context.client().rotate(tenant, { by, reason, compromised, cutNow });
+  const answer = await context.client().rotate(tenant, { credential, by, reason, compromised, cutNow });
   if (options.wait !== true) {
     context.show(
       answer,

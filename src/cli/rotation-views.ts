@@ -1,4 +1,5 @@
-import type { RotationRecordView, RotationView } from '../reconciler/commands.ts';
+import { isOver } from '../domain/umbrella-rotation.ts';
+import type { RotationRecordView, RotationView, UmbrellaRotationView } from '../reconciler/commands.ts';
 import { ago, heading, labelled, note, span, type Sheet } from './sheet.ts';
 import type { Cell, Colour, Row } from './table.ts';
 
@@ -19,6 +20,24 @@ export function rotationPart(sheet: Sheet, rotation: RotationView | null): strin
     labelled(paper, 'Keys', `${oldKey(rotation)} → ${newKey(rotation)}`),
     labelled(paper, 'Next', next),
     ...(deadline === null ? [] : [deadlineLine(sheet, phase, deadline)]),
+  ];
+}
+
+/** The rotation of the Umbrella key in `parasol status TENANT`; nothing where it has ended. */
+export function umbrellaRotationPart(sheet: Sheet, rotation: UmbrellaRotationView | null): string[] {
+  if (rotation === null || isOver(rotation)) return [];
+  const { paper, now } = sheet;
+  const { number, phase, since, cause, by, why, tenants, held, stuck, evidence } = rotation;
+  const last = evidence.at(-1);
+  return [
+    heading(sheet, 'Rotation of the Umbrella key'),
+    labelled(paper, 'Phase', `${phase}, for ${span(since, now)} (number ${number})`, 'cyan'),
+    labelled(paper, 'Cause', `${[cause, by && `by ${by}`].filter(Boolean).join(', ')}: ${why}`),
+    labelled(paper, 'Keys', `${rotation.old} → ${rotation.new ?? 'a new key'}`),
+    ...(tenants.length < 2 ? [] : [labelled(paper, 'Shared', `by ${tenants.join(', ')}`)]),
+    ...(last === undefined ? [] : [labelled(paper, 'Seen', `${ago(last.at, now)}: ${last.what}`)]),
+    ...(held === null ? [] : [labelled(paper, 'Held', held, 'yellow')]),
+    ...(stuck === null ? [] : [labelled(paper, 'Stuck', stuck, 'red')]),
   ];
 }
 

@@ -14,7 +14,7 @@ import type {
   TenantSummary,
 } from '../reconciler/commands.ts';
 import type { Examination } from './io.ts';
-import { rotationPart } from './rotation-views.ts';
+import { rotationPart, umbrellaRotationPart } from './rotation-views.ts';
 import { ago, heading, labelled, leftUntil, note, shortId, span, type Sheet } from './sheet.ts';
 import { clean, type Cell, type Colour, type Paper, type Row } from './table.ts';
 
@@ -62,6 +62,7 @@ export function statusText(sheet: Sheet, status: StatusView): string {
     ...keysPart(sheet, status),
     ...evidencePart(sheet, status),
     ...rotationPart(sheet, status.rotation),
+    ...umbrellaRotationPart(sheet, status.umbrellaRotation),
     ...handoffsPart(sheet, status),
   ].join('\n');
 }

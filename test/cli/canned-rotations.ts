@@ -1,5 +1,10 @@
 import type { Handoff } from '../../src/domain/handoff.ts';
-import type { RotationRecordView, RotationView, StatusView } from '../../src/reconciler/commands.ts';
+import type {
+  RotationRecordView,
+  RotationView,
+  StatusView,
+  UmbrellaRotationView,
+} from '../../src/reconciler/commands.ts';
 import * as canned from './canned.ts';
 
 /** Rotations as the service tells them. */
@@ -83,4 +88,20 @@ export const revealed = {
   member: 'umbrella-b',
   publicKey: 'sentinel-public',
   privateKey: 'sentinel-private',
+};
+
+export const umbrellaRotation: UmbrellaRotationView = {
+  number: 2,
+  phase: 'Resting',
+  since: '2026-11-24T07:00:00.000Z',
+  startedAt: '2026-11-24T06:00:00.000Z',
+  cause: 'age',
+  why: 'The key is older than rotation.maxAge.',
+  by: null,
+  old: 'aa9a0c1d22ab44ef',
+  new: 'bb9a0c1d22ab44ef',
+  tenants: ['acme', 'birch'],
+  held: null,
+  stuck: 'The old key is still used by somebody whom Parasol does not know: find out who it is.',
+  evidence: [{ at: '2026-11-24T07:00:00.000Z', what: 'acme and birch use the new key.' }],
 };

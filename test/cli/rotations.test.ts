@@ -5,7 +5,14 @@ import { afterAll, describe, expect, it, test } from 'vitest';
 import { EXIT } from '../../src/cli/io.ts';
 import { widthOf } from '../../src/cli/table.ts';
 import * as canned from './canned.ts';
-import { install, revealed, rotatingStatus, rotations, underWay } from './canned-rotations.ts';
+import {
+  install,
+  revealed,
+  rotatingStatus,
+  rotations,
+  umbrellaRotation,
+  underWay,
+} from './canned-rotations.ts';
 import { fakeService, run, type Routes } from './harness.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'parasol-cli-'));
@@ -85,6 +92,19 @@ describe('what people read of a rotation', () => {
     expect((await withService(['status', 'acme'], {}, quiet)).out).not.toContain('Rotation');
   });
 
+  it('status tells the rotation of the Umbrella key until it has ended', async () => {
+    const told = async (rotation: Partial<typeof umbrellaRotation>) => {
+      const status = { ...canned.readyStatus, umbrellaRotation: { ...umbrellaRotation, ...rotation } };
+      return withService(['status', 'acme'], {}, { 'GET /tenants/acme/status': answer(status) });
+    };
+    const { out } = await told({});
+    expect(tooWide(out)).toEqual([]);
+    expect(out).toMatch(/Rotation of the Umbrella key\n {2}Phase +Resting, for 1h \(number 2\)\n/);
+    expect(plain(out)).toContain('aa9a0c1d22ab44ef → bb9a0c1d22ab44ef Shared by acme, birch');
+    expect(out).toMatch(/Stuck +The old key is still used/);
+    expect((await told({ phase: 'Completed' })).out).not.toContain('Rotation of the Umbrella key');
+  });
+
   it('rotations tells each with its end, what it waits for and what is worth an alert', async () => {
     const { out } = await withService(['rotations', 'acme']);
     expect(out).toMatch(
@@ -130,7 +150,13 @@ describe('rotate', () => {
     expect(ran.asked).toMatchObject([
       {
         path: '/tenants/acme/rotations',
-        body: { by: 'jamie', reason: 'a drill', compromised: false, cutNow: false },
+        body: {
+          credential: 'integration',
+          by: 'jamie',
+          reason: 'a drill',
+          compromised: false,
+          cutNow: false,
+        },
       },
     ]);
     expect(ran.out).toContain('Next: parasol status acme');
@@ -139,7 +165,12 @@ describe('rotate', () => {
 
   it('says that the key is compromised, in another name', async () => {
     const ran = await withService(['rotate', 'acme', '--reason', 'leaked', '--compromised', '--as', 'zoe']);
-    expect(ran.posted[0]?.body).toEqual({ by: 'zoe', reason: 'leaked', compromised: true, cutNow: false });
+    expect(ran.posted[0]?.body).toMatchObject({
+      by: 'zoe',
+      reason: 'leaked',
+      compromised: true,
+      cutNow: false,
+    });
   });
 
   it('waits until a person or Umbrella is needed, and ends with 3 where it is a person', async () => {
@@ -203,6 +234,33 @@ describe('rotate', () => {
     expect(ran.code).toBe(EXIT.ok);
   });
 
+  const umbrella = ['rotate', 'acme', '--credential', 'umbrella-api', '--reason', 'a drill'];
+
+  it('asks for the Umbrella key too', async () => {
+    const ran = await withService(umbrella);
+    expect(ran.posted[0]?.body).toMatchObject({ credential: 'umbrella-api' });
+    expect(ran.code).toBe(EXIT.ok);
+  });
+
+  test.each([
+    [
+      'a cut of the Umbrella key',
+      [...umbrella, '--compromised', '--cut-now'],
+      '--cut-now goes with the integration',
+    ],
+    ['waiting where nobody is waited for', [...umbrella, '--wait'], '--wait goes with the integration'],
+    [
+      'a key that is not rotated',
+      ['rotate', 'acme', '--credential', 'management', '--reason', 'x'],
+      'is invalid',
+    ],
+  ])('refuses %s', async (_, args, words) => {
+    const ran = await withService(args);
+    expect(plain(ran.err)).toContain(words);
+    expect(ran.asked).toEqual([]);
+    expect(ran.code).toBe(EXIT.refused);
+  });
+
   it('tells what the service refuses', async () => {
     const detail = 'acme cannot be rotated: mode observe writes nothing.';
     const refused = { 'POST /tenants/acme/rotations': answer({ title: 'Conflict', detail }, 409) };
@@ -245,7 +303,12 @@ describe('rotate --cut-now', () => {
   ])('states the outage, and is sent once confirmed %s', async (_, args, world) => {
     const ran = await withService(args, world);
     expect(plain(ran.err)).toContain('nothing is synchronised and no ticket is opened.');
-    expect(ran.posted[0]?.body).toEqual({ by: 'jamie', reason: 'leaked', compromised: true, cutNow: true });
+    expect(ran.posted[0]?.body).toMatchObject({
+      by: 'jamie',
+      reason: 'leaked',
+      compromised: true,
+      cutNow: true,
+    });
     expect(ran.code).toBe(EXIT.ok);
   });
 });
