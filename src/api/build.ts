@@ -11,6 +11,7 @@ import { apiLogger } from './log.ts';
 import { learnMethods } from './methods.ts';
 import { describeApi } from './openapi.ts';
 import { handleError, Problem, send } from './problem.ts';
+import { auditRoutes } from './routes/audit.ts';
 import { handoffRoutes } from './routes/handoffs.ts';
 import { serviceRoutes, type Readiness } from './routes/service.ts';
 import { tenantRoutes } from './routes/tenants.ts';
@@ -81,6 +82,7 @@ export function buildApi(deps: ApiDeps): FastifyInstance {
     serviceRoutes(api, deps);
     tenantRoutes(api, deps.commands);
     handoffRoutes(api, deps.commands);
+    auditRoutes(api, deps.commands);
   });
   return app;
 }

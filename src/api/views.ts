@@ -136,6 +136,12 @@ export const handoffView = z
   })
   .meta({ id: 'Handoff' });
 
+const oldKey = z.object({
+  fingerprint: z.string().nullable(),
+  member: z.string().nullable(),
+  deadSince: time.nullable().describe('When ConnectWise was seen to refuse it while its member was active.'),
+});
+
 const rotationView = z
   .object({
     id: z.string(),
@@ -145,15 +151,7 @@ const rotationView = z
     by: z.string().nullable(),
     reason: z.string().nullable(),
     member: z.string().nullable().describe('The member that the new key is made on.'),
-    old: z
-      .object({
-        fingerprint: z.string().nullable(),
-        member: z.string().nullable(),
-        deadSince: time
-          .nullable()
-          .describe('When ConnectWise was seen to refuse it while its member was active.'),
-      })
-      .nullable(),
+    old: oldKey.nullable(),
     new: z.object({ fingerprint: z.string().nullable(), member: z.string().nullable() }).nullable(),
     deadline: time.nullable(),
     next: z.string().describe('What it waits for.'),
@@ -163,6 +161,10 @@ const rotationView = z
 
 export const rotationRecord = rotationView
   .extend({
+    old: oldKey
+      .extend({ lastWrite: z.object({ at: time, configuration: z.string() }).nullable() })
+      .nullable(),
+    cutNow: z.boolean().describe('The old key was cut before there was a new one.'),
     requestedAt: time,
     admittedAt: time.nullable(),
     installable: z
@@ -337,6 +339,23 @@ export const applyChange = z
     warnings: z.array(z.string()),
   })
   .meta({ id: 'ApplyChange' });
+
+export const keyAudit = z
+  .object({
+    tenant: tenantIdSchema,
+    name: z.string(),
+    exportedAt: time,
+    rotations: z.array(
+      rotationRecord
+        .extend({ handoffs: z.array(handoffView), events: z.array(event) })
+        .meta({ id: 'RotationAudit' }),
+    ),
+    umbrellaRotation: umbrellaRotationView.nullable(),
+    credentials: z.array(credentialView),
+    handoffs: z.array(handoffView).describe('Those that belong to none of the rotations.'),
+    events: z.array(event).describe('Those that belong to none of the rotations.'),
+  })
+  .meta({ id: 'KeyAudit' });
 
 const pageOf = <T extends z.ZodType>(item: T) =>
   z.object({

@@ -7,6 +7,7 @@ import type {
   ApplyChange,
   CredentialView,
   CustomerView,
+  KeyAudit,
   Page,
   PlanView,
   RotationRecordView,
@@ -149,6 +150,18 @@ export class Client {
     return (await this.#call<{ items: RotationRecordView[] }>('GET', path)).items;
   }
 
+  audit(tenant: string): Promise<KeyAudit> {
+    return this.#call('GET', `/tenants/${encodeURIComponent(tenant)}/export`);
+  }
+
+  /** The same as a page, a whole HTML document. */
+  async auditPage(tenant: string): Promise<string> {
+    const path = `/tenants/${encodeURIComponent(tenant)}/export?format=html`;
+    const { statusCode, text } = await this.#send('GET', path, undefined);
+    if (statusCode === 200 && text.startsWith('<!doctype html>')) return text;
+    throw this.#refusal(statusCode, text);
+  }
+
   /** The one answer with a key in it. */
   reveal(id: string, asked: Asked): Promise<Revealed> {
     return this.#call('POST', `/handoffs/${encodeURIComponent(id)}/reveal`, asked);
@@ -164,14 +177,19 @@ export class Client {
 
   async #call<T>(method: 'GET' | 'POST' | 'PUT', path: string, body?: unknown): Promise<T> {
     const { statusCode, text } = await this.#send(method, path, body);
-    let answer: unknown;
-    try {
-      answer = JSON.parse(text);
-    } catch {
-      throw new ServiceRefused(statusCode, `${this.#url} answered ${statusCode}, and not as Parasol does.`);
-    }
-    if (statusCode >= 200 && statusCode < 300) return answer as T;
-    throw refusal(statusCode, answer);
+    if (statusCode < 200 || statusCode >= 300) throw this.#refusal(statusCode, text);
+    const answer = parsed(text);
+    if (answer === undefined) throw this.#notParasol(statusCode);
+    return answer as T;
+  }
+
+  #refusal(statusCode: number, text: string): ServiceRefused {
+    const answer = parsed(text);
+    return answer === undefined ? this.#notParasol(statusCode) : refusal(statusCode, answer);
+  }
+
+  #notParasol(statusCode: number): ServiceRefused {
+    return new ServiceRefused(statusCode, `${this.#url} answered ${statusCode}, and not as Parasol does.`);
   }
 
   async #send(method: string, path: string, body: unknown): Promise<{ statusCode: number; text: string }> {
@@ -201,6 +219,15 @@ export class Client {
         { cause: error },
       );
     }
+  }
+}
+
+/** Undefined where it is no JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 

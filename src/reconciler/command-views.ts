@@ -230,7 +230,7 @@ function rotationView(
   };
 }
 
-const umbrellaRotationView = (rotation: UmbrellaRotation): UmbrellaRotationView => {
+export const umbrellaRotationView = (rotation: UmbrellaRotation): UmbrellaRotationView => {
   const { number, phase, since, startedAt, cause, why, by, tenants, held, stuck, evidence, old, fresh } =
     rotation;
   const named = { old: old.fingerprint, new: fresh?.fingerprint ?? null };
@@ -242,8 +242,11 @@ export function rotationRecordView(
   rotation: Rotation,
 ): RotationRecordView {
   const { requestedAt, admittedAt, installable, adopted, history, notices, outcome, endedAt } = rotation;
+  const { old, ...view } = rotationView(record, rotation);
   return {
-    ...rotationView(record, rotation),
+    ...view,
+    old: old && { ...old, lastWrite: rotation.old?.lastWrite ?? null },
+    cutNow: rotation.cutNow,
     requestedAt,
     admittedAt,
     installable,

@@ -160,11 +160,44 @@ export type UmbrellaRotationView = Pick<
 };
 
 /** All that is kept of a rotation, for an auditor: fingerprints and what was seen, never a value. */
-export type RotationRecordView = RotationView &
+export type RotationRecordView = Omit<RotationView, 'old'> &
   Pick<
     Rotation,
-    'requestedAt' | 'admittedAt' | 'installable' | 'adopted' | 'history' | 'notices' | 'outcome' | 'endedAt'
-  >;
+    | 'cutNow'
+    | 'requestedAt'
+    | 'admittedAt'
+    | 'installable'
+    | 'adopted'
+    | 'history'
+    | 'notices'
+    | 'outcome'
+    | 'endedAt'
+  > & {
+    old:
+      | (NonNullable<RotationView['old']> & {
+          /** The newest write by its member that was seen. */
+          lastWrite: { at: string; configuration: string } | null;
+        })
+      | null;
+  };
+
+/** A rotation with what people did for it and what was recorded meanwhile. */
+export type RotationAudit = RotationRecordView & { handoffs: Handoff[]; events: EventView[] };
+
+/** The evidence of a tenant's keys, as an auditor is given it (`parasol export`). */
+export interface KeyAudit {
+  tenant: string;
+  name: string;
+  exportedAt: string;
+  /** Newest first, as everything here. */
+  rotations: RotationAudit[];
+  /** The rotation of the Umbrella key that is under way, or the last one. */
+  umbrellaRotation: UmbrellaRotationView | null;
+  credentials: CredentialView[];
+  /** Those that belong to none of the rotations. */
+  handoffs: Handoff[];
+  events: EventView[];
+}
 
 export interface RotationRequest {
   credential: 'integration' | 'umbrella-api';
@@ -275,6 +308,8 @@ export interface Commands {
   ): Promise<Answer<{ rotation: string; trigger: number }>>;
   /** Newest first. */
   rotations(id: string): Promise<Answer<RotationRecordView[]>>;
+  /** All that an auditor asks of a tenant's keys: who, when, why, what was seen. */
+  audit(id: string): Promise<Answer<KeyAudit>>;
   /** Shows a pair, once; only to who claimed its install hand-off. */
   reveal(
     handoffId: string,

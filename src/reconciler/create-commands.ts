@@ -11,6 +11,7 @@ import {
   tenantView,
 } from './command-views.ts';
 import type { Answer, Commands, TenantView } from './commands.ts';
+import { keyAudit } from './key-audit.ts';
 import type { Clock, Desk, Ids, TenantRecord, Vault } from './ports.ts';
 import { reveal, rollback, rotate } from './rotations.ts';
 import { rotateUmbrellaKey } from './umbrella-requests.ts';
@@ -125,6 +126,11 @@ export function createCommands(deps: CommandDeps): Commands {
       if (!record) return noTenant(id);
       const rotations = await desk.rotations(id);
       return done(rotations.map((rotation) => rotationRecordView(record, rotation)));
+    },
+
+    async audit(id) {
+      const record = await desk.keyRecord(id);
+      return record ? done(keyAudit(record, clock.now())) : noTenant(id);
     },
 
     submitHandoff: (id, submission) => submitHandoff(deps, id, submission),

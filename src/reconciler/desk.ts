@@ -82,6 +82,21 @@ export interface TenantRecord {
   umbrellaRotation: UmbrellaRotation | null;
 }
 
+/** All that is kept of a tenant's keys, read in one snapshot. */
+export interface KeyRecord {
+  tenant: StoredTenant;
+  status: StoredStatus | null;
+  /** Oldest first. */
+  credentials: CredentialRecord[];
+  /** Newest first. */
+  rotations: Rotation[];
+  umbrellaRotation: UmbrellaRotation | null;
+  /** Live ones and others. */
+  handoffs: Handoff[];
+  /** Those about keys and hand-offs, newest first. */
+  events: EventView[];
+}
+
 /** One row of the list of tenants; `observed` is null until a run has observed something. */
 export interface TenantRow {
   tenant: StoredTenant;
@@ -137,6 +152,8 @@ export interface Desk {
   tenant(id: string): Promise<TenantRecord | null>;
   /** Those of these tenants that exist, with every credential that they ever had. */
   tenants(ids: string[]): Promise<{ tenant: StoredTenant; credentials: HeldCredential[] }[]>;
+  /** Everything about a tenant's keys; null: there is no such tenant. */
+  keyRecord(id: string): Promise<KeyRecord | null>;
   /** The tenant with every credential that it ever had, oldest first; null: there is no such tenant. */
   history(id: string): Promise<{ tenant: StoredTenant; credentials: CredentialRecord[] } | null>;
   /** Who speaks for any of these companies (`companyIdentity`) or Umbrella consoles (rulings 26), by id. */

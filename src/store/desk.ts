@@ -5,7 +5,7 @@ import type { ApplyRefusal, Desk, HandoffRefusal, TenantWrite } from '../reconci
 import { addCredential, credentials, credentialsOf, toCredential, toRecord } from './credentials.ts';
 import type { Database, Executor } from './database.ts';
 import { StoreError, toStoreError } from './database.ts';
-import { addEvents, pageOfEvents } from './events.ts';
+import { addEvents, keyEvents, pageOfEvents } from './events.ts';
 import { handoffs, listHandoffs, toHandoff } from './handoffs.ts';
 import { keepRotation, liveRotation, rotations, rotationsOf } from './rotations.ts';
 import { pageOfRuns } from './runs.ts';
@@ -138,6 +138,25 @@ export const createDesk = (db: Database): Desk => ({
     }));
     return { items, next: rows.length > limit ? (items.at(-1)?.tenant.id ?? null) : null };
   },
+
+  keyRecord: (id) =>
+    db.transaction(async (tx) => {
+      const [row] = await tx
+        .select()
+        .from(tenants)
+        .leftJoin(statuses, eq(statuses.tenantId, tenants.id))
+        .where(eq(tenants.id, id));
+      if (!row) return null;
+      return {
+        tenant: toTenant(row.tenants),
+        status: row.statuses && toStatus(row.statuses),
+        credentials: (await credentialsOf(tx, id)).map(toRecord),
+        rotations: await rotationsOf(tx, id),
+        umbrellaRotation: await umbrellaRotationOf(tx, id),
+        handoffs: await listHandoffs(tx, { tenant: id, live: false }),
+        events: await keyEvents(tx, id),
+      };
+    }, ONE_SNAPSHOT),
 
   history: (id) =>
     db.transaction(async (tx) => {

@@ -1,4 +1,4 @@
-import { and, desc, eq, lt } from 'drizzle-orm';
+import { and, desc, eq, lt, sql } from 'drizzle-orm';
 import { bigint, index, pgTable } from 'drizzle-orm/pg-core';
 import type { EventView, NewEvent, Page } from '../reconciler/ports.ts';
 import { instant, iso, jsonb, text } from './columns.ts';
@@ -23,6 +23,27 @@ export async function addEvents(tx: Executor, tenantId: string, added: NewEvent[
   await tx.insert(events).values(added.map(({ type, message, data }) => ({ tenantId, type, message, data })));
 }
 
+const toEvent = (row: typeof events.$inferSelect): EventView => ({
+  id: String(row.id),
+  tenant: row.tenantId,
+  at: iso(row.at),
+  type: row.type,
+  message: row.message,
+  data: row.data,
+});
+
+const OF_KEYS = '^(Rotation|Rollback|Umbrella|Credential|Secret|Handoff)';
+
+/** Every event of a tenant that is about a key or a hand-off, newest first. */
+export async function keyEvents(tx: Executor, tenantId: string): Promise<EventView[]> {
+  const rows = await tx
+    .select()
+    .from(events)
+    .where(and(eq(events.tenantId, tenantId), sql`${events.type} ~ ${OF_KEYS}`))
+    .orderBy(desc(events.id));
+  return rows.map(toEvent);
+}
+
 /** A page of a tenant's events, newest first; a `before` that is no event's id finds nothing. */
 export async function pageOfEvents(
   tx: Executor,
@@ -41,13 +62,6 @@ export async function pageOfEvents(
     )
     .orderBy(desc(events.id))
     .limit(page.limit + 1);
-  const items = rows.slice(0, page.limit).map((row) => ({
-    id: String(row.id),
-    tenant: row.tenantId,
-    at: iso(row.at),
-    type: row.type,
-    message: row.message,
-    data: row.data,
-  }));
+  const items = rows.slice(0, page.limit).map(toEvent);
   return { items, next: rows.length > page.limit ? (items.at(-1)?.id ?? null) : null };
 }

@@ -13,6 +13,7 @@ import type {
   CredentialView,
   CustomerView,
   EventView,
+  KeyAudit,
   PlanView,
   RotationRecordView,
   RunView,
@@ -96,8 +97,9 @@ export const rotation: RotationRecordView = {
   by: 'Ada',
   reason: 'audit',
   member: 'umbrella-b',
-  old: { fingerprint: '00112233aabbccdd', member: 'umbrella-a', deadSince: null },
+  old: { fingerprint: '00112233aabbccdd', member: 'umbrella-a', deadSince: null, lastWrite: null },
   new: null,
+  cutNow: false,
   deadline: null,
   next: 'A person makes a key on umbrella-b and gives it.',
   rollingBack: false,
@@ -277,6 +279,17 @@ export const customer: CustomerView = {
   lastWriteBy: 'umbrella-a',
 };
 
+export const audit: KeyAudit = {
+  tenant: 'acme',
+  name: 'Acme MSP',
+  exportedAt: AT,
+  rotations: [{ ...rotation, handoffs: [handoff()], events: [event] }],
+  umbrellaRotation: null,
+  credentials: [credential],
+  handoffs: [],
+  events: [],
+};
+
 const yes = <T>(value: T): Answer<T> => ({ ok: true, value });
 
 /** Commands that succeed at everything; a test replaces what it wants to go otherwise. */
@@ -317,6 +330,7 @@ export const fakeCommands = () =>
     rotate: vi.fn<Commands['rotate']>(async () => yes({ rotation: ROTATION_ID, trigger: 9 })),
     rollback: vi.fn<Commands['rollback']>(async () => yes({ rotation: ROTATION_ID, trigger: 10 })),
     rotations: vi.fn<Commands['rotations']>(async () => yes([rotation])),
+    audit: vi.fn<Commands['audit']>(async () => yes(audit)),
     reveal: vi.fn<Commands['reveal']>(async (_, { by }) =>
       yes({
         handoff: handoff({ state: 'claimed', claimedBy: by, revealedAt: AT, revealedTo: by }),

@@ -203,6 +203,7 @@ describe('what a command refuses', () => {
       'rotate',
       'rollback',
       'rotations',
+      'audit',
     ] as const) {
       commands[name].mockResolvedValue(gone);
     }

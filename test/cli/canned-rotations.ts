@@ -26,6 +26,8 @@ export const underWay: RotationView = {
 
 const record = (change: Partial<RotationRecordView>): RotationRecordView => ({
   ...underWay,
+  old: { ...underWay.old!, lastWrite: null },
+  cutNow: false,
   requestedAt: '2026-11-24T04:00:00.000Z',
   admittedAt: '2026-11-24T04:00:00.000Z',
   installable: { at: '2026-11-24T05:00:00.000Z', how: 'revealed' },
@@ -53,7 +55,7 @@ export const rotations: RotationRecordView[] = [
     cause: 'compromise',
     by: null,
     reason: null,
-    old: { fingerprint: null, member: 'umbrella-a', deadSince: null },
+    old: { fingerprint: null, member: 'umbrella-a', deadSince: null, lastWrite: null },
     requestedAt: '2026-10-01T04:00:00.000Z',
     outcome: 'The old key that Parasol was not given is out of use, and was not seen dead.',
     endedAt: '2026-10-02T04:00:00.000Z',

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, test } from 'vitest';
@@ -397,5 +397,56 @@ describe('reveal', () => {
     const ran = await withService(args, { env }, closed);
     expect(ran.err).toContain('is closed: nothing is to be shown');
     expect(ran.posted).toEqual([]);
+  });
+});
+
+describe('export', () => {
+  const audit = { tenant: 'acme', rotations };
+  const page = '<!doctype html>\n<title>Keys of acme</title>';
+  const routes: Routes = {
+    'GET /tenants/acme/export': ({ path }) => ({ body: path.includes('format=html') ? page : audit }),
+  };
+
+  test.each([[[]], [['--json']]])('prints the whole of it as JSON, with %s', async (more) => {
+    const ran = await withService(['export', 'acme', ...more], {}, routes);
+    expect(JSON.parse(ran.out)).toEqual(audit);
+    expect(ran).toMatchObject({ err: '', code: EXIT.ok });
+  });
+
+  it('writes the page to a file that its owner alone may read', async () => {
+    const file = join(folder, 'acme.html');
+    const ran = await withService(['export', 'acme', '--html', file], {}, routes);
+    expect(readFileSync(file, 'utf8')).toBe(page);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(plain(ran.out)).toContain('open it in a browser');
+    expect(ran.code).toBe(EXIT.ok);
+    const told = await withService(['export', 'acme', '--html', file, '--json'], {}, routes);
+    expect(JSON.parse(told.out)).toEqual({ tenant: 'acme', file });
+  });
+
+  it('says that the file cannot be written', async () => {
+    const ran = await withService(['export', 'acme', '--html', join(folder, 'no', 'such.html')], {}, routes);
+    expect(plain(ran.err)).toContain('cannot be written (ENOENT)');
+    expect(ran.code).toBe(EXIT.refused);
+  });
+
+  test.each([
+    [
+      'the service does not know',
+      { status: 404, body: { detail: 'There is no tenant acme.' } },
+      'There is no tenant acme.',
+      EXIT.refused,
+    ],
+    ['is answered by something else', { status: 200, body: '<html>' }, 'not as Parasol does', EXIT.error],
+  ])('of a tenant that %s writes no file', async (_, reply, words, code) => {
+    const file = join(folder, 'none.html');
+    const ran = await withService(
+      ['export', 'acme', '--html', file],
+      {},
+      { 'GET /tenants/acme/export': () => reply },
+    );
+    expect(ran.err).toContain(words);
+    expect(ran.code).toBe(code);
+    expect(() => statSync(file)).toThrow('ENOENT');
   });
 });
