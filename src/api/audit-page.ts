@@ -181,20 +181,19 @@ function rotationFacts(rotation: RotationAudit): [string, Cell][] {
     ],
     ['Old key last used', lastUse(old)],
     ['Old key seen dead', deadKey(old)],
-    ...(cutNow
-      ? [['Cut at once', 'The old key went before there was a new one, as was confirmed.'] as const]
-      : []),
-    ...(rollingBack
-      ? [['Taken back', 'The two keys changed places, or the new one was never used.'] as const]
-      : []),
+    ['Cut at once', cutNow ? 'yes: the old key went before there was a new one, as was confirmed' : 'no'],
+    ['Taken back', rollingBack ? BACK : 'no'],
     [
       'Outcome',
       endedAt === null
         ? html`${phase}, under way. ${next}`
         : html`${phase} at ${moment(endedAt)}. ${outcome ?? ''}`,
     ],
-  ].map(([name, value]): [string, Cell] => [name as string, value as Cell]);
+  ];
 }
+
+const BACK =
+  'yes: if the new key could be in Umbrella by then, the two changed places, and “new” names the one that was put back';
 
 const HOW = {
   revealed: 'the pair was shown to a person',

@@ -238,6 +238,7 @@ const hints = ({ url, tokenFile, revealTokenFile, log }: Place): string =>
     '  npm run parasol -- handoffs           make the key, submit it, put it into Umbrella',
     `  npm run parasol -- rollback ${ROTATED} --reason "a drill"      at any phase`,
     `  npm run parasol -- rotations ${ROTATED}   what happened to each`,
+    `  npm run parasol -- export ${ROTATED} --html ${ROTATED}.html   for an auditor`,
     'Ctrl-C ends all of it.',
     '',
   ].join('\n');

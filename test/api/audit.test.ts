@@ -139,7 +139,7 @@ describe('the page', () => {
       'Seen in use 2026-11-24 08:00:00, attested: Attested by Ada.',
       'Old key last used 2026-11-24 08:00:00: Globex',
       'Old key seen dead 2026-11-24 08:00:00: ConnectWise refused it while its member was active',
-      'Cut at once The old key went before there was a new one',
+      'Cut at once yes: the old key went before there was a new one',
       'Outcome Completed at 2026-11-24 08:00:00. The old key was seen dead.',
       'Late The window was not open.',
       'Make a key on umbrella-b install-integration-key Ada, 2026-11-24 08:00:00 Ada, 2026-11-24 08:00:00 attested Ada, 2026-11-24 08:00:00 closed',
@@ -164,7 +164,7 @@ describe('the page', () => {
     ['with nothing to retire', { ...full, old: null }, 'Old key seen dead there was nothing to retire'],
     ['that waits', {}, 'AwaitingKey, under way. A person makes a key on umbrella-b and gives it.'],
     ['begun by Parasol', { by: null, reason: null }, 'Who asked Parasol itself'],
-    ['rolled back', { rollingBack: true }, 'Taken back'],
+    ['rolled back', { rollingBack: true }, 'Taken back yes: if the new key'],
     [
       'whose use was observed',
       { adopted: { at: AT, how: 'observed' as const, evidence: 'umbrella-b wrote.' } },

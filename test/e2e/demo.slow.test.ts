@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Server } from 'node:net';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { SimulatorControl } from '../../src/simulator/index.ts';
 import {
@@ -189,6 +190,11 @@ test('a whole rotation is played before one’s eyes in two minutes, and the nex
   const told = await run(['rotations', 'meadow'], { env });
   expect(told).toMatchObject({ code: 0, stderr: '' });
   expect(told.stdout).toMatch(/request +Completed/);
+  const page = join(demo.temporary, 'meadow.html');
+  expect(await run(['export', 'meadow', '--html', page], { env })).toMatchObject({ code: 0, stderr: '' });
+  expect(await readFile(page, 'utf8')).toMatch(
+    /Completed at <time[^]*ConnectWise refused it while its member was active/,
+  );
   const mine = await run(['rotate', 'meadow', '--reason', 'a drill', '--as', 'ann', '--wait'], { env });
   expect(mine.code).toBe(3);
   expect(mine.stdout).toMatch(/Phase +AwaitingKey/);
