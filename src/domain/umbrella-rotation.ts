@@ -29,7 +29,7 @@ export const UMBRELLA_PHASES = [
   'Failed',
   'Cancelled',
 ] as const;
-export type UmbrellaPhase = (typeof UMBRELLA_PHASES)[number];
+type UmbrellaPhase = (typeof UMBRELLA_PHASES)[number];
 
 export const UMBRELLA_CAUSES = ['age', 'expiry', 'person', 'compromise'] as const;
 export type UmbrellaCause = (typeof UMBRELLA_CAUSES)[number];
@@ -124,7 +124,7 @@ export type UmbrellaStep = { rotation: UmbrellaRotation } & (
   | { do: 'end' }
 );
 
-export interface NewKey {
+interface NewKey {
   name: string;
   description: string;
   scopes: string[];

@@ -79,7 +79,7 @@ const REFUSED_AGAIN_MS = 5 * 60_000;
 const MOST_ADMINS = 3;
 
 /** Names an Umbrella key without its client id, which is half of a pair: the same for all who hold it. */
-export const keyIdentity = (origin: string, clientId: string): string =>
+const keyIdentity = (origin: string, clientId: string): string =>
   createHash('sha256').update(`${origin}\0${clientId}`).digest('hex');
 
 const BATCH = 500;

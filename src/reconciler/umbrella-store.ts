@@ -17,7 +17,7 @@ export interface KeyClaim {
   owner: string;
 }
 
-export type UmbrellaPurpose = 'umbrella-api' | 'umbrella-key-admin';
+type UmbrellaPurpose = 'umbrella-api' | 'umbrella-key-admin';
 
 /** A pair that Parasol holds for one of Umbrella's purposes, and the tenant that holds it. */
 export interface KeyHolder {
@@ -83,7 +83,7 @@ export interface KeyBounds {
   unused: string[];
 }
 
-export type KeyVerdict = 'granted' | 'claim-lost' | 'not-allowed' | 'cap';
+type KeyVerdict = 'granted' | 'claim-lost' | 'not-allowed' | 'cap';
 
 /** What a step leaves behind. */
 export interface KeyChange {

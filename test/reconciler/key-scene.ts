@@ -53,7 +53,7 @@ type Change = Partial<Record<'umbrella' | 'rotation', object>> & {
   paused?: boolean;
 };
 
-export const CHILDREN = ['birch', 'cedar'] as const;
+const CHILDREN = ['birch', 'cedar'] as const;
 export const TENANTS = ['acme', ...CHILDREN] as const;
 export const KEYS = '/admin/v2/apiKeys';
 
