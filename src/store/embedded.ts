@@ -333,8 +333,10 @@ function optionsText(settings: Settings): string {
 }
 
 const environment = (): NodeJS.ProcessEnv => ({
-  // The caller's PGDATA, PGPORT and the like speak of another server.
-  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('PG'))),
+  // The caller's PGDATA, PGPORT and the like speak of another server, and its keys and tokens are none of this one's.
+  ...Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(?:PG|PARASOL_|DATABASE_URL)/.test(name)),
+  ),
   LC_ALL: 'C',
 });
 

@@ -344,6 +344,8 @@ export interface Wishes {
   every?: string;
   onDelete?: TenantInput['onDelete'];
   members?: Record<string, unknown>;
+  rotation?: Record<string, unknown>;
+  handoffs?: Record<string, unknown>;
   /** Whether the integration key is given. Default true. */
   withKey?: boolean;
 }
@@ -352,7 +354,15 @@ export interface Wishes {
 export function tenantOf(
   { connectwiseUrl, umbrellaUrl }: Pick<Simulator, 'connectwiseUrl' | 'umbrellaUrl'>,
   companyId: string,
-  { mode = 'repair', every = '1h', onDelete = 'orphan', members = {}, withKey = true }: Wishes = {},
+  {
+    mode = 'repair',
+    every = '1h',
+    onDelete = 'orphan',
+    members = {},
+    rotation = {},
+    handoffs = {},
+    withKey = true,
+  }: Wishes = {},
 ): TenantInput {
   const { managementKey, integrationKey, umbrellaApiKey, umbrellaKeyAdmin } = scenarioSecrets(companyId);
   // As a person gives it: defaults are filled in by the service.
@@ -362,6 +372,8 @@ export function tenantOf(
     mode,
     every,
     onDelete,
+    rotation,
+    handoffs,
     connectwise: {
       site: connectwiseUrl,
       companyId,

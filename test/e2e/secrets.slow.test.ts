@@ -4,10 +4,12 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { expect, test } from 'vitest';
 import type { Handoff } from '../../src/domain/handoff.ts';
+import type { StatusView } from '../../src/reconciler/commands.ts';
 import { scenarioSecrets, seedScenario, type FaultEffect, type KeyPair } from '../../src/simulator/index.ts';
 import {
   expectNothingLeft,
   folder,
+  markedProcesses,
   reconciled,
   run,
   simulator,
@@ -15,6 +17,7 @@ import {
   startService,
   statusWhen,
   tenantOf,
+  until,
   verdict,
   type Service,
 } from './harness.ts';
@@ -23,6 +26,7 @@ expectNothingLeft();
 
 const KEK = randomBytes(32);
 const TOKEN = `sentinel-admin-token-${randomBytes(12).toString('hex')}`;
+const REVEAL_TOKEN = `sentinel-reveal-token-${randomBytes(12).toString('hex')}`;
 
 /** Goes every way that a secret could go, and is none: a search that does not find it, finds nothing. */
 const CONTROL = `not-a-secret-${randomBytes(12).toString('hex')}`;
@@ -143,6 +147,19 @@ const commandLine = async (pid: number): Promise<Place> => ({
   text: (await readFile(`/proc/${pid}/cmdline`, 'utf8')).replaceAll('\0', ' '),
 });
 
+/** The environment of every process that the service started: what it was given itself is not handed on. */
+async function environments(service: number): Promise<Place[]> {
+  const started = await markedProcesses();
+  // A compiler is none of what is installed: it is there where the program runs from its sources.
+  const children = started.filter(({ pid, command }) => pid !== service && !command.includes('esbuild'));
+  return Promise.all(
+    children.map(async ({ pid, command }) => ({
+      name: `the environment of ${command}`,
+      text: await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => ''),
+    })),
+  );
+}
+
 /** What a proxy that shows requests makes of a call's header. */
 const echoOf = (publicHalf: string, privateHalf: string, company: string): string => {
   const credentials = `${company}${publicHalf}:${privateHalf}`;
@@ -174,23 +191,94 @@ const TROUBLES: readonly ((echo: string) => FaultEffect)[] = [
   () => ({ kind: 'truncate' }),
 ];
 
+/**
+ * Replaces the key of `elm` by a new one from the request to the old one's end; every answer but the one that
+ * shows the pair becomes a place, and that one is returned.
+ */
+async function rotate(
+  service: Service,
+  vendors: Awaited<ReturnType<typeof simulator>>,
+  pair: KeyPair,
+  places: Place[],
+): Promise<string> {
+  const { world } = vendors;
+  const members = { adopt: true, dedicated: true };
+  const elm = tenantOf(vendors, 'elm', { every: '1s', members, rotation: { overlap: '1s' } });
+  await service.client.apply([elm], false);
+  await statusWhen(service, 'elm', 'ready', ({ ready }) => ready === 'True');
+  const by = { by: 'ann', reason: `a drill ${CONTROL}` };
+  const say = async (path: string, body: unknown) => {
+    const { status, text } = await service.call('POST', path, body);
+    expect(status).toBeLessThan(300);
+    places.push({ name: `POST ${path}`, text });
+  };
+  const asked = async (kind: Handoff['kind']) => {
+    const isAsked = ({ handoffs }: StatusView) => handoffs.some((handoff) => handoff.kind === kind);
+    const { handoffs } = await statusWhen(service, 'elm', kind, isAsked);
+    return handoffs.find((handoff) => handoff.kind === kind)!.id;
+  };
+
+  await say('/tenants/elm/rotations', by);
+  const issue = await asked('issue-integration-key');
+  world.makeKey('elm', 'umbrella-b', 'Umbrella, by Parasol', pair);
+  await say(`/handoffs/${issue}/submit`, { by: 'ann', ...pair });
+  const install = await asked('install-integration-key');
+  await say(`/handoffs/${install}/claim`, { by: 'ann' });
+  // The administrator may not read it.
+  const refused = await service.call('POST', `/handoffs/${install}/reveal`, by);
+  expect(refused.status).toBe(403);
+  places.push({ name: 'a refused reveal', text: refused.text });
+  const reveal = () =>
+    fetch(`${service.url}/handoffs/${install}/reveal`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${REVEAL_TOKEN}`, 'content-type': 'application/json' },
+      body: JSON.stringify(by),
+    });
+  const answer = await reveal();
+  expect(answer.status).toBe(200);
+  const shown = await answer.text();
+  const again = await reveal();
+  expect(again.status).toBe(409);
+  places.push({ name: 'a second reveal', text: await again.text() });
+  world.installKey('elm', pair);
+  await say(`/handoffs/${install}/submit`, { by: 'ann' });
+
+  const umbrellaWrites = () => {
+    world.changeFigures('elm');
+    return world.runSync('elm').outcome === 'succeeded';
+  };
+  await until('the deletion of the old key is asked for', async () => {
+    const { handoffs } = await service.client.status('elm');
+    return umbrellaWrites() && handoffs.some(({ kind }) => kind === 'delete-key');
+  });
+  world.deleteKey('elm', scenarioSecrets('elm').integrationKey.publicKey);
+  await until('the rotation has ended', async () => {
+    const { text } = await service.get('/tenants/elm/rotations');
+    places.push({ name: 'GET /tenants/elm/rotations', text });
+    return umbrellaWrites() && text.includes('"phase":"Completed"') && text.includes('"outcome":"');
+  });
+  return shown;
+}
+
 test('no secret is anywhere but in the vault, through an onboarding and a bad day', async () => {
   await using data = await folder();
   await using vendors = await simulator();
   const { world } = vendors;
-  const ACME = ['acme', 'birch', 'cedar'];
+  const ACME = ['acme', 'birch', 'cedar', 'elm'];
   seedScenario(world, 'acme', 'role-missing');
   seedScenario(world, 'birch', 'healthy');
   seedScenario(world, 'cedar', 'key-dead');
+  seedScenario(world, 'elm', 'healthy', { customers: 1 });
   const given = sentinelPair('Given');
   const stranger = sentinelPair('Stranger');
   const mistyped = sentinelPair('Mistyped');
+  const rotated = sentinelPair('Rotated');
   await using service = await startService({
     databaseUrl: null,
     data: data.path,
     kek: KEK.toString('base64'),
     token: TOKEN,
-    env: { PARASOL_LOG_LEVEL: 'trace' },
+    env: { PARASOL_LOG_LEVEL: 'trace', PARASOL_REVEAL_TOKEN: REVEAL_TOKEN },
   });
   const places: Place[] = [await commandLine(service.pid)];
   const password = (await readFile(join(data.path, 'postgres/cluster/parasol.password'), 'utf8')).trim();
@@ -200,10 +288,11 @@ test('no secret is anywhere but in the vault, through an onboarding and a bad da
   const url = `postgres://parasol:${password}@127.0.0.1:${port}/parasol`;
   const secrets: Secret[] = [
     ...ACME.flatMap(secretsOf),
-    ...[given, stranger, mistyped].flatMap((pair) =>
+    ...[given, stranger, mistyped, rotated].flatMap((pair) =>
       pairSecrets(pair.publicKey, pair.publicKey, pair.privateKey, 'acme'),
     ),
     secret('the administrator’s token', TOKEN),
+    secret('the token that reveals', REVEAL_TOKEN),
     {
       name: 'the key-encryption key',
       forms: [
@@ -262,6 +351,14 @@ test('no secret is anywhere but in the vault, through an onboarding and a bad da
   );
   world.deleteKey('acme', stranger.publicKey);
   await submit({ ...given, privateKey: mistyped.privateKey });
+
+  // ── a whole rotation, in which a pair is made, given, shown once and used
+  const shown = await rotate(service, vendors, rotated, places);
+  expect(find(secrets, [{ name: 'what was shown', text: shown }])).toEqual([
+    `${rotated.publicKey}, public half in what was shown`,
+    `${rotated.publicKey}, private half in what was shown`,
+  ]);
+  places.push(...(await environments(service.pid)), ...(await everyAnswer(service, ['elm'])));
 
   // ── a bad day: vendors that echo what was sent to them, and everything else that goes wrong
   const { managementKey, umbrellaApiKey } = scenarioSecrets('birch');
@@ -374,5 +471,10 @@ test('no secret is anywhere but in the vault, through an onboarding and a bad da
   expect(seen('GET /metrics')).toContain('parasol_');
   expect(seen(`the command line of ${service.pid}`)).toContain('src/main.ts serve');
   expect(seen('doctor')).toContain('birch');
+  // Of the rotation: its words went everywhere, and its children and their environments were looked at.
+  expect(found).toContain('control in GET /tenants/elm/events');
+  expect(found).toContain('control in the table public.rotations');
+  const server = places.find(({ name }) => /^the environment of .*postgres/.test(name));
+  expect(server?.text).toContain('PATH=');
   expect(service.lines().some(({ level }) => Number(level) <= 20)).toBe(true);
 });
