@@ -9,7 +9,8 @@ import { buildApi, hashToken, type Readiness } from './api/index.ts';
 import type { Config } from './config.ts';
 import type { HeldCredential } from './domain/credential.ts';
 import { originFor, type Purpose, type TenantInput } from './domain/tenant.ts';
-import { createVendors } from './providers/index.ts';
+import { createAutomationCalls, createVendors } from './providers/index.ts';
+import { deliveryHandlers } from './reconciler/automation.ts';
 import { startCalendar } from './reconciler/calendar.ts';
 import type { Commands, Examination, KekView, RekeyProgress, RekeyReport } from './reconciler/commands.ts';
 import { kekViews } from './reconciler/command-views.ts';
@@ -26,6 +27,7 @@ import { createStore, migrate, pendingMigrations, startEmbedded, type Store } fr
 import {
   bootstrapToken,
   checkVault,
+  createEnvelopes,
   createVault,
   fingerprintOf,
   installNextKek,
@@ -334,7 +336,9 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
   }
 
   let draining = false;
-  const commands: Commands = createCommands({ desk: store.desk, vault, clock, ids });
+  const envelopes = createEnvelopes();
+  const answering = { desk: store.desk, deliveries: store.deliveries, envelopes, vault, clock, ids };
+  const commands: Commands = createCommands(answering);
   const api = buildApi({
     commands,
     authenticate: async (hash) => {
@@ -351,6 +355,15 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
     { retentionMs: config.retentionMs, keepDeadMs: config.keepDeadMs },
   );
   const url = await api.listen({ host: config.host, port: config.port });
+  const calls = createAutomationCalls();
+  await store.queue.work(
+    deliveryHandlers({
+      ...answering,
+      calls,
+      publicUrl: config.publicUrl ?? url,
+      log: log.child({ part: 'automation' }),
+    }),
+  );
   await loop.start();
   await keyLoop.start();
   return {
@@ -362,6 +375,8 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
       await calendar.stop();
       // The API answers while runs end, so that probes and people see what happens.
       await Promise.all([loop.drain(config.drainMs), keyLoop.drain(config.drainMs)]);
+      await store.queue.stop();
+      await calls.close();
       await api.close();
       await vendors.close();
       await base.close();

@@ -10,6 +10,8 @@ export interface Config {
   data: string;
   host: string;
   port: number;
+  /** Where others reach this service, automations above all; null: where it listens. */
+  publicUrl: string | null;
   kek: Secret | null;
   /** What `parasol vault rekey` seals everything under; nothing else reads it. */
   newKek: Secret | null;
@@ -79,6 +81,12 @@ const DAY = 86_400_000;
 const isPostgresUrl = (text: string): boolean =>
   URL.canParse(text) && ['postgres:', 'postgresql:'].includes(new URL(text).protocol);
 
+function isPublicUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, username, password, search, hash } = new URL(text);
+  return /^https?:$/.test(protocol) && [username, password, search, hash].every((part) => part === '');
+}
+
 const TOKEN = /^[A-Za-z0-9._~+/-]{24,256}=*$/;
 
 const kek = secret(
@@ -94,6 +102,13 @@ const VARIABLES = {
     '127.0.0.1',
   ),
   PARASOL_PORT: plain(whole(0, 65_535), 8080),
+  PARASOL_PUBLIC_URL: plain<string | null>(
+    z
+      .string()
+      .refine(isPublicUrl, 'an address such as https://parasol.example, without a query')
+      .transform((text) => new URL(text).href.replace(/\/$/, '')),
+    null,
+  ),
   PARASOL_KEK: kek,
   PARASOL_NEW_KEK: kek,
   PARASOL_ADMIN_TOKEN: secret(
@@ -143,6 +158,7 @@ export function readConfig(
     data: read('PARASOL_DATA', VARIABLES.PARASOL_DATA),
     host: read('PARASOL_HOST', VARIABLES.PARASOL_HOST),
     port: read('PARASOL_PORT', VARIABLES.PARASOL_PORT),
+    publicUrl: read('PARASOL_PUBLIC_URL', VARIABLES.PARASOL_PUBLIC_URL),
     kek: read('PARASOL_KEK', VARIABLES.PARASOL_KEK),
     newKek: read('PARASOL_NEW_KEK', VARIABLES.PARASOL_NEW_KEK),
     adminToken: read('PARASOL_ADMIN_TOKEN', VARIABLES.PARASOL_ADMIN_TOKEN),

@@ -12,6 +12,7 @@ import { learnMethods } from './methods.ts';
 import { describeApi } from './openapi.ts';
 import { handleError, Problem, send } from './problem.ts';
 import { auditRoutes } from './routes/audit.ts';
+import { automationRoutes } from './routes/automation.ts';
 import { handoffRoutes } from './routes/handoffs.ts';
 import { serviceRoutes, type Readiness } from './routes/service.ts';
 import { tenantRoutes } from './routes/tenants.ts';
@@ -83,6 +84,7 @@ export function buildApi(deps: ApiDeps): FastifyInstance {
     tenantRoutes(api, deps.commands);
     handoffRoutes(api, deps.commands);
     auditRoutes(api, deps.commands);
+    automationRoutes(api, deps.commands);
   });
   return app;
 }

@@ -130,6 +130,8 @@ export class Problem extends Error {
         );
       case 'conflict':
         return new Problem(409, 'conflict', 'It conflicts with what is there', refusal.message);
+      case 'gone':
+        return new Problem(410, 'gone', 'No longer there', refusal.message);
       case 'invalid':
         return Problem.invalid(refusal.problems);
     }

@@ -113,6 +113,17 @@ const handoffContent = z.object({
     .exactOptional(),
 });
 
+const automationView = z
+  .object({
+    state: z.enum(['delivering', 'accepted', 'answered', 'failed']),
+    webhook: z.string(),
+    attempts: z.int(),
+    error: z.string().nullable().describe('Why the last request failed, or why people have the work now.'),
+    since: time,
+  })
+  .meta({ id: 'Automation' })
+  .describe('The tenant’s automation that has the work, or had it; null: it is people’s.');
+
 export const handoffView = z
   .object({
     id: z.string(),
@@ -132,6 +143,7 @@ export const handoffView = z
     revealedAt: time.nullable().describe('When the pair that it is about was shown, once.'),
     revealedTo: z.string().nullable(),
     closedAt: time.nullable(),
+    automation: automationView.nullable(),
     evidence: z.string().nullable(),
   })
   .meta({ id: 'Handoff' });
@@ -246,6 +258,7 @@ export const statusView = z
         deadline: time,
         claimedBy: z.string().nullable(),
         overdueSince: time.nullable(),
+        automation: automationView.nullable(),
       }),
     ),
     lastRun: run.nullable(),

@@ -1,5 +1,6 @@
 import type { Verdict } from './condition.ts';
 import { formatSpan, toMs } from './duration.ts';
+import type { Automation, HandoffKind } from './handoff.ts';
 import { isOver, type Rotation } from './rotation.ts';
 import { isOver as isUmbrellaOver } from './umbrella-rotation.ts';
 import { ageOf, no, pairInUse, yes, type Look } from './verdict.ts';
@@ -84,7 +85,26 @@ function underWay(look: Look, rotation: Rotation): Verdict {
       `${of}: a person was asked, and has not done it within ${spec.handoffs.deadline}.`,
     );
   }
+  const given = waitsForPerson ? failedAutomation(look) : null;
+  if (given) {
+    return yes('AutomationFailed', `${of}: the automation failed (${given.error}), and people have it now.`);
+  }
   const lingers = phase === 'Overlap' ? told('OldKeyStillUsed') : undefined;
   const keys = `${old?.fingerprint ?? 'no key'} → ${fresh?.fingerprint ?? `a new key of ${target ?? 'a member'}`}`;
   return yes(lingers ? 'OldKeyStillUsed' : 'UnderWay', `${of}: ${keys}.${lingers ? ` ${lingers}` : ''}`);
 }
+
+/** Work of a rotation that went back to people and waits for them; null: none does. */
+function failedAutomation({ handoffs }: Look): Automation | null {
+  const given = handoffs.find(
+    ({ kind, state, automation }) =>
+      ROTATION_WORK.includes(kind) && automation?.state === 'failed' && state !== 'submitted',
+  );
+  return given?.automation ?? null;
+}
+
+const ROTATION_WORK: readonly HandoffKind[] = [
+  'issue-integration-key',
+  'install-integration-key',
+  'delete-key',
+];

@@ -9,6 +9,7 @@ import {
 import { umbrellaIntegrated, umbrellaKeyValid } from './checks-umbrella.ts';
 import type { HeldCredential } from './credential.ts';
 import type { Write } from './evidence.ts';
+import type { Handoff } from './handoff.ts';
 import { rotationHealthy } from './checks-rotation.ts';
 import type { Facts, Reference } from './observation.ts';
 import type { Rotation, RotationPhase } from './rotation.ts';
@@ -56,6 +57,8 @@ export interface Circumstances {
   rotation: Rotation | null;
   /** The rotation of the Umbrella key in use that is under way, or the last one; null: none yet. */
   umbrellaRotation: UmbrellaRotation | null;
+  /** The live ones. */
+  handoffs: Handoff[];
   /** The fleet's cap held a repair of this tenant back (rulings 12). */
   capReached: boolean;
 }

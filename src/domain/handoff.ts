@@ -1,7 +1,8 @@
 import type { Purpose } from './tenant.ts';
 
 /**
- * Work that no API can do (domain.md §2): done by a person, durable, with a deadline, closed by evidence.
+ * Work that no API can do (domain.md §2): done by a person, or by the tenant's automation, durable, with a
+ * deadline, closed by evidence. An automation has claimed its work from the start; where it fails, people have it.
  *
  *   open ──claim──▶ claimed ──submit──▶ submitted ──evidence──▶ closed
  *     └───────────────────────── no longer needed ───────────▶ withdrawn
@@ -34,6 +35,25 @@ export interface HandoffContent {
   cells?: { function: string; right: string; observed: string; desired: string }[];
 }
 
+/** The name that a tenant's automation claims and submits by; no person has it. */
+export const AUTOMATION = 'automation';
+
+/**
+ * Work that is with the tenant's automation, or was.
+ *
+ *   delivering ──took it──▶ accepted ──answered──▶ answered
+ *       └──────────── cannot or did not ──────────▶ failed: people have it
+ */
+export interface Automation {
+  state: 'delivering' | 'accepted' | 'answered' | 'failed';
+  webhook: string;
+  /** Requests that left, or were about to. */
+  attempts: number;
+  /** Why the last request failed, or why people have it now. */
+  error: string | null;
+  since: string;
+}
+
 export interface Handoff {
   id: string;
   tenantId: string;
@@ -55,6 +75,8 @@ export interface Handoff {
   revealedAt: string | null;
   revealedTo: string | null;
   closedAt: string | null;
+  /** Null: it was never an automation's. */
+  automation: Automation | null;
   /** What was observed: why the last submission did not do, what closed it, or why it is no longer needed. */
   evidence: string | null;
 }

@@ -3,7 +3,7 @@ import type { HeldCredential } from './credential.ts';
 import { activeKey, activeMember, diff, findMember } from './drift.ts';
 import { toMs } from './duration.ts';
 import { expectedWrites, newestWrite, provedCadence } from './evidence.ts';
-import type { Handoff } from './handoff.ts';
+import { AUTOMATION, type Handoff } from './handoff.ts';
 import { isFresh, type KeyProof, type Remembered } from './observation.ts';
 import {
   differingCells,
@@ -292,7 +292,8 @@ function installable(
   );
   const times = [
     { at: handoff?.revealedAt, how: 'revealed' as const },
-    { at: handoff?.claimedAt, how: 'claimed' as const },
+    // An automation has claimed it before it has the pair.
+    { at: handoff?.claimedBy === AUTOMATION ? null : handoff?.claimedAt, how: 'claimed' as const },
     { at: handoff?.submittedAt, how: 'submitted' as const },
   ].flatMap(({ at, how }) => (at ? [{ at, how }] : []));
   const first = times.toSorted((a, b) => a.at.localeCompare(b.at))[0];

@@ -1,6 +1,8 @@
+import { createPublicKey } from 'node:crypto';
 import { Cron } from 'croner';
 import { z } from 'zod';
 import { parseDuration, toMs } from './duration.ts';
+import { HANDOFF_KINDS, type HandoffKind } from './handoff.ts';
 import { parseWindow } from './window.ts';
 
 /**
@@ -153,10 +155,98 @@ const membersSchema = z
     }
   });
 
-const webhookOr = <T extends z.ZodType>(other: T) =>
-  z.union([other, z.strictObject({ webhook: z.url({ protocol: /^https$/ }) })]);
+/** A tenant's automation: where work for people is sent, and the key that secrets are encrypted to on their way. */
+const automationSchema = z.strictObject({
+  webhook: z
+    .string()
+    .refine((value) => {
+      if (!URL.canParse(value)) return false;
+      const url = new URL(value);
+      // A secret in an address would be stored and shown; who calls is proved by the signature.
+      if (url.username || url.password || url.search || url.hash) return false;
+      return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
+    }, 'must be an https:// address without user, query or fragment (plain http only to loopback)')
+    .transform((value) => new URL(value).href),
+  publicKey: z
+    .string()
+    .refine(encrypts, 'must be a public key in PEM (SPKI): RSA of 2048 bits or more, P-256, P-384, P-521')
+    .optional()
+    .describe('What the automation is given in secret is encrypted to it; it alone has the private key.'),
+});
+export type AutomationSpec = z.infer<typeof automationSchema>;
 
-const executor = webhookOr(z.literal('manual')).default('manual');
+function encrypts(pem: string): boolean {
+  if (!pem.startsWith('-----BEGIN PUBLIC KEY-----')) return false;
+  try {
+    const { asymmetricKeyType: type, asymmetricKeyDetails: details } = createPublicKey(pem);
+    if (type === 'rsa') return (details?.modulusLength ?? 0) >= 2048;
+    return type === 'ec' && ['prime256v1', 'secp384r1', 'secp521r1'].includes(details?.namedCurve ?? '');
+  } catch {
+    return false;
+  }
+}
+
+const executor = z.union([z.literal('manual'), automationSchema]).default('manual');
+
+const handoffShape = {
+  deadline: durationSchema.default('72h'),
+  'grant-role-levels': executor,
+  'allow-table-setup': executor,
+  'issue-integration-key': executor,
+  'install-integration-key': executor,
+  'delete-key': executor,
+  'renew-umbrella-key': executor,
+};
+
+/** Standard Webhooks' form of a secret: 24 to 64 random bytes. */
+export const signingSecretSchema = z
+  .string()
+  .trim()
+  .refine(
+    isSigningSecret,
+    'must be whsec_ and 24 to 64 random bytes in base64: echo "whsec_$(openssl rand -base64 32)"',
+  )
+  .describe('What requests to the tenant’s automation are signed with.');
+
+function isSigningSecret(text: string): boolean {
+  const encoded = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(text)?.[1];
+  if (encoded === undefined || encoded.length % 4 !== 0) return false;
+  const bytes = Buffer.from(encoded, 'base64').length;
+  return bytes >= 24 && bytes <= 64;
+}
+
+type HandoffSpec = z.infer<z.ZodObject<typeof handoffShape>>;
+
+/** One secret signs for one origin (rulings 11); a pair leaves only encrypted (rulings 25). */
+function checkAutomations(
+  spec: HandoffSpec & { secret?: string | undefined },
+  context: z.RefinementCtx,
+): void {
+  const named = HANDOFF_KINDS.flatMap((kind) => {
+    const executor = spec[kind];
+    return typeof executor === 'object' ? [{ kind, ...executor }] : [];
+  });
+  const [first] = named;
+  for (const { kind, webhook, publicKey } of named) {
+    if (first && new URL(webhook).origin !== new URL(first.webhook).origin) {
+      context.addIssue({
+        code: 'custom',
+        path: [kind, 'webhook'],
+        message: `must be at ${new URL(first.webhook).origin} as the others are: one secret signs for one origin`,
+      });
+    }
+    if (kind === 'install-integration-key' && publicKey === undefined) {
+      context.addIssue({
+        code: 'custom',
+        path: [kind, 'publicKey'],
+        message: 'is needed: the pair is sent encrypted to it (the automation’s public key in PEM)',
+      });
+    }
+  }
+  if (spec.secret !== undefined && !first) {
+    context.addIssue({ code: 'custom', path: ['secret'], message: 'goes with a webhook, and none is named' });
+  }
+}
 
 const rotationSchema = z.strictObject({
   maxAge: durationSchema.default('90d'),
@@ -218,15 +308,6 @@ const base = {
   onDelete: z.enum(['orphan', 'deactivate-members']).default('orphan'),
   integration: integrationSchema.prefault({}),
   rotation: rotationSchema.prefault({}),
-  handoffs: z
-    .strictObject({
-      deadline: durationSchema.default('72h'),
-      'grant-role-levels': executor,
-      'allow-table-setup': executor,
-      'issue-integration-key': executor,
-      'install-integration-key': executor,
-    })
-    .prefault({}),
   notify: z
     .strictObject({
       webhook: z.url({ protocol: /^https$/ }).optional(),
@@ -251,6 +332,10 @@ export const tenantInputSchema = z.strictObject({
     apiKey: umbrellaPair.optional(),
     keyAdmin: umbrellaPair.optional(),
   }),
+  handoffs: z
+    .strictObject({ ...handoffShape, secret: signingSecretSchema.optional() })
+    .superRefine(checkAutomations)
+    .prefault({}),
 });
 export type TenantInput = z.infer<typeof tenantInputSchema>;
 
@@ -259,17 +344,51 @@ export const tenantSpecSchema = z.strictObject({
   ...base,
   connectwise: z.strictObject(connectwiseBase),
   umbrella: z.strictObject(umbrellaBase),
+  handoffs: z.strictObject(handoffShape).superRefine(checkAutomations).prefault({}),
 });
 export type TenantSpec = z.infer<typeof tenantSpecSchema>;
 
-/** What each credential is for; at most one of each is active for a tenant. */
-export const PURPOSES = ['management', 'integration', 'umbrella-api', 'umbrella-key-admin'] as const;
+/**
+ * What each credential is for; at most one of each is active for a tenant. `automation` is one secret, which signs
+ * what the tenant's automation is sent; its public half only names it.
+ */
+export const PURPOSES = [
+  'management',
+  'integration',
+  'umbrella-api',
+  'umbrella-key-admin',
+  'automation',
+] as const;
 export const purposeSchema = z.enum(PURPOSES);
 export type Purpose = z.infer<typeof purposeSchema>;
 
 /** The origin that a credential is bound to (rulings 11). */
 export function originFor(spec: TenantSpec, purpose: Purpose): string {
-  return purpose === 'management' || purpose === 'integration' ? spec.connectwise.site : spec.umbrella.url;
+  switch (purpose) {
+    case 'management':
+    case 'integration':
+      return spec.connectwise.site;
+    case 'umbrella-api':
+    case 'umbrella-key-admin':
+      return spec.umbrella.url;
+    case 'automation':
+      return automationOrigin(spec) ?? NOWHERE;
+  }
+}
+
+/** The origin of a secret that is sent nowhere. */
+const NOWHERE = 'nowhere';
+
+/** Where the tenant's automation is; null: people do all of its work. */
+export function automationOrigin(spec: TenantSpec): string | null {
+  const first = HANDOFF_KINDS.map((kind) => automationFor(spec, kind)).find((found) => found !== null);
+  return first ? new URL(first.webhook).origin : null;
+}
+
+/** The automation that does this kind of work; null: a person does. */
+export function automationFor(spec: TenantSpec, kind: HandoffKind): AutomationSpec | null {
+  const executor = spec.handoffs[kind];
+  return typeof executor === 'object' ? executor : null;
 }
 
 /** One ConnectWise company is one tenant: the identity that must be unique among tenants. */

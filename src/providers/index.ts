@@ -4,6 +4,7 @@ import { HttpClient, type HttpOptions } from './http/client.ts';
 import { systemTimers } from './http/timers.ts';
 import { UmbrellaVendor } from './umbrella/index.ts';
 
+export { createAutomationCalls } from './automation/index.ts';
 export type { Timers } from './http/timers.ts';
 
 /** Everything has a default that suits a service; tests give a clock, timers and small numbers. */

@@ -1,9 +1,10 @@
-import { HANDOFF_KINDS } from '../domain/handoff.ts';
+import type { HeldCredential } from '../domain/credential.ts';
 import { changedPaths } from '../domain/spec-diff.ts';
-import { companyIdentity, type TenantInput, type TenantSpec } from '../domain/tenant.ts';
+import { automationOrigin, companyIdentity, type TenantInput, type TenantSpec } from '../domain/tenant.ts';
 import { conflict, done, invalid, type Problem } from './answers.ts';
 import type { Answer, ApplyChange, Refusal } from './commands.ts';
 import {
+  activeOf,
   boundElsewhere,
   consoleIdentity,
   credentialCommand,
@@ -135,6 +136,12 @@ function decide(vault: Vault, input: TenantInput, known: Known): Decided {
         `give it again with ${credentialCommand(spec, purpose, member)}.`,
     );
   }
+  if (automationOrigin(spec) !== null && !hasSecret(spec, held, accepted)) {
+    warnings.push(
+      `handoffs names a webhook, and no secret to sign with: people do its work until one is given, as ` +
+        `handoffs.secret or with ${credentialCommand(spec, 'automation', null)}.`,
+    );
+  }
   return {
     spec,
     known: known?.tenant ?? null,
@@ -153,6 +160,10 @@ function decide(vault: Vault, input: TenantInput, known: Known): Decided {
     problems: problemsOf(vault, spec, known, pairs),
   };
 }
+
+const hasSecret = (spec: TenantSpec, held: HeldCredential[], accepted: GivenPair[]): boolean =>
+  accepted.some(({ purpose }) => purpose === 'automation') ||
+  activeOf(held, 'automation')?.origin === automationOrigin(spec);
 
 function problemsOf(vault: Vault, spec: TenantSpec, known: Known, pairs: GivenPair[]): Problem[] {
   const problems: Problem[] = [];
@@ -293,17 +304,10 @@ function specEvents(one: Decided): NewEvent[] {
 
 /** Settings that belong to what Parasol does not do yet: kept, and said. */
 function unusedSettings(spec: TenantSpec): string[] {
-  const { notify, handoffs, mode } = spec;
+  const { notify, mode } = spec;
   const unused = [
     notify.webhook !== undefined && 'notify.webhook',
     notify.connectwiseTicket !== undefined && 'notify.connectwiseTicket',
-    ...HANDOFF_KINDS.map(
-      (kind) =>
-        kind !== 'delete-key' &&
-        kind !== 'renew-umbrella-key' &&
-        handoffs[kind] !== 'manual' &&
-        `handoffs.${kind}.webhook`,
-    ),
   ].filter((path) => path !== false);
   return [
     ...unused.map((path) => `${path} is kept, and nothing uses it yet.`),

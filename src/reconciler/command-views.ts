@@ -189,7 +189,7 @@ export function statusView(record: TenantRecord, now: Date): StatusView {
     evidence: evidenceView(tenant.spec, status, now),
     rotation: rotation && rotationView(record, rotation),
     umbrellaRotation: umbrellaRotation && umbrellaRotationView(umbrellaRotation),
-    handoffs: handoffs.map(({ id, kind, subject, state, deadline, claimedBy, overdueSince }) => ({
+    handoffs: handoffs.map(({ id, kind, subject, state, deadline, claimedBy, overdueSince, automation }) => ({
       id,
       kind,
       subject,
@@ -197,6 +197,7 @@ export function statusView(record: TenantRecord, now: Date): StatusView {
       deadline,
       claimedBy,
       overdueSince,
+      automation,
     })),
     lastRun,
     trigger: { requested: triggerSeq, handled: handledSeq },

@@ -1,4 +1,5 @@
 import type { Condition, Truth } from '../domain/condition.ts';
+import type { AutomationAnswer } from '../domain/automation.ts';
 import type { Drift } from '../domain/drift.ts';
 import type { Handoff } from '../domain/handoff.ts';
 import type { Plan } from '../domain/action.ts';
@@ -20,6 +21,8 @@ export type Refusal =
   /** The spec changed since it was read. */
   | { kind: 'stale'; generation: number }
   | { kind: 'conflict'; message: string }
+  /** It was there, and is no more. */
+  | { kind: 'gone'; message: string }
   | { kind: 'invalid'; problems: { path: string; message: string }[] };
 
 export type Answer<T> = { ok: true; value: T } | { ok: false; refusal: Refusal };
@@ -113,7 +116,10 @@ export interface StatusView {
   };
   rotation: RotationView | null;
   umbrellaRotation: UmbrellaRotationView | null;
-  handoffs: Pick<Handoff, 'id' | 'kind' | 'subject' | 'state' | 'deadline' | 'claimedBy' | 'overdueSince'>[];
+  handoffs: Pick<
+    Handoff,
+    'id' | 'kind' | 'subject' | 'state' | 'deadline' | 'claimedBy' | 'overdueSince' | 'automation'
+  >[];
   lastRun: RunView | null;
   /** The number of the last trigger, and of the last one that a finished run answered. */
   trigger: { requested: number; handled: number };
@@ -297,6 +303,8 @@ export interface Commands {
     id: string,
     submission: { by: string; pair: KeyPair | null; attest: boolean },
   ): Promise<Answer<{ handoff: Handoff; trigger: number }>>;
+  /** What an automation answers to a request, known by the request's token; used once. */
+  answerAutomation(token: string, answer: AutomationAnswer): Promise<Answer<{ taken: true }>>;
   /**
    * Asks for a rotation, or hurries the one that is under way. An Umbrella key is rotated for all who share it.
    */

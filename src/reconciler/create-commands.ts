@@ -1,6 +1,8 @@
+import { AUTOMATION } from '../domain/handoff.ts';
 import type { TenantInput } from '../domain/tenant.ts';
-import { conflict, done, noHandoff, noTenant, refused } from './answers.ts';
+import { conflict, done, invalid, noHandoff, noTenant, refused } from './answers.ts';
 import { applyTenants, type ApplyOptions } from './apply.ts';
+import { answerAutomation } from './automation.ts';
 import {
   credentialViews,
   customerViews,
@@ -12,7 +14,7 @@ import {
 } from './command-views.ts';
 import type { Answer, Commands, TenantView } from './commands.ts';
 import { keyAudit } from './key-audit.ts';
-import type { Clock, Desk, Ids, TenantRecord, Vault } from './ports.ts';
+import type { Clock, Deliveries, Desk, Envelopes, Ids, TenantRecord, Vault } from './ports.ts';
 import { reveal, rollback, rotate } from './rotations.ts';
 import { rotateUmbrellaKey } from './umbrella-requests.ts';
 import { handoffRefusal, replaceCredential, submitHandoff } from './submissions.ts';
@@ -22,6 +24,8 @@ export interface CommandDeps {
   vault: Vault;
   clock: Clock;
   ids: Ids;
+  deliveries: Deliveries;
+  envelopes: Envelopes;
 }
 
 /** The use cases over the store and the vault. None of them calls a vendor: a run does, once it is triggered. */
@@ -105,14 +109,18 @@ export function createCommands(deps: CommandDeps): Commands {
     },
 
     async claimHandoff(id, by) {
+      if (by === AUTOMATION) return notAPerson();
       const claimed = await desk.claimHandoff(id, by);
       return claimed.ok ? done(claimed.handoff) : handoffRefusal(id, claimed.refusal);
     },
 
     async releaseHandoff(id, by) {
+      if (by === AUTOMATION) return notAPerson();
       const released = await desk.releaseHandoff(id, by);
       return released.ok ? done(released.handoff) : handoffRefusal(id, released.refusal);
     },
+
+    answerAutomation: (token, answer) => answerAutomation(deps, token, answer),
 
     rotate: (id, request) =>
       request.credential === 'umbrella-api'
@@ -133,10 +141,14 @@ export function createCommands(deps: CommandDeps): Commands {
       return record ? done(keyAudit(record, clock.now())) : noTenant(id);
     },
 
-    submitHandoff: (id, submission) => submitHandoff(deps, id, submission),
+    submitHandoff: async (id, submission) =>
+      submission.by === AUTOMATION ? notAPerson() : submitHandoff(deps, id, submission),
     replaceCredential: (id, purpose, pair, member) => replaceCredential(deps, id, purpose, pair, member),
   };
 }
+
+const notAPerson = () =>
+  invalid([{ path: 'by', message: 'is the name of the tenant’s automation: give a person’s' }]);
 
 /** A deletion that could never end is not begun: members are switched off by a write (design.md §7). */
 async function deleteTenant(

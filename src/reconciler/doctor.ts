@@ -63,6 +63,7 @@ export async function examine(
       capReached: false,
       rotation: null,
       umbrellaRotation: null,
+      handoffs: [],
     },
     0,
     [],

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { HeldCredential } from '../domain/credential.ts';
-import { Secret, type KeyPair } from '../domain/secret.ts';
+import { Secret, secretPair, type KeyPair } from '../domain/secret.ts';
 import {
+  automationOrigin,
   expectedMembers,
   originFor,
   PURPOSES,
@@ -27,6 +28,7 @@ const PATHS: Record<Purpose, string> = {
   integration: 'connectwise.integrationKey',
   'umbrella-api': 'umbrella.apiKey',
   'umbrella-key-admin': 'umbrella.keyAdmin',
+  automation: 'handoffs.secret',
 };
 
 /** What a purpose's pair is called in a sentence. */
@@ -35,12 +37,14 @@ export const KEY_WORDS: Record<Purpose, string> = {
   integration: 'integration key',
   'umbrella-api': 'Umbrella API key',
   'umbrella-key-admin': 'Umbrella KeyAdmin key',
+  automation: 'secret of the automation',
 };
 
 /** The pairs of an input and the spec without them: what is stored and shown holds no secret. */
 export function takeApart(input: TenantInput): { spec: TenantSpec; pairs: GivenPair[] } {
   const { managementKey, integrationKey, ...connectwise } = input.connectwise;
   const { apiKey, keyAdmin, ...umbrella } = input.umbrella;
+  const { secret, ...handoffs } = input.handoffs;
   const pairs: GivenPair[] = [];
   const take = (purpose: Purpose, first: string, second: string, member: string | null = null) =>
     pairs.push({
@@ -55,7 +59,10 @@ export function takeApart(input: TenantInput): { spec: TenantSpec; pairs: GivenP
   }
   if (apiKey) take('umbrella-api', apiKey.key, apiKey.secret);
   if (keyAdmin) take('umbrella-key-admin', keyAdmin.key, keyAdmin.secret);
-  return { spec: { ...input, connectwise, umbrella }, pairs };
+  if (secret !== undefined) {
+    pairs.push({ purpose: 'automation', path: PATHS.automation, pair: secretPair(secret), member: null });
+  }
+  return { spec: { ...input, connectwise, umbrella, handoffs }, pairs };
 }
 
 /** What becomes of a pair in an input: a bootstrap value, which never replaces what came later (rulings 15). */
@@ -126,7 +133,8 @@ export function waitingOf(
 export function boundElsewhere(spec: TenantSpec, held: HeldCredential[]): HeldCredential[] {
   return PURPOSES.flatMap((purpose) => {
     const active = activeOf(held, purpose);
-    return active && active.origin !== originFor(spec, purpose) ? [active] : [];
+    const unused = purpose === 'automation' && automationOrigin(spec) === null;
+    return active && !unused && active.origin !== originFor(spec, purpose) ? [active] : [];
   });
 }
 

@@ -100,7 +100,7 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
     { facts, credentials }: Pick<Seen, 'facts' | 'credentials'>,
   ) =>
     evaluate(
-      { spec, facts, memory, credentials, now, capReached, rotation, umbrellaRotation },
+      { spec, facts, memory, credentials, now, capReached, rotation, umbrellaRotation, handoffs },
       generation,
       before?.conditions ?? [],
     );

@@ -311,6 +311,8 @@ export type HandoffChange =
       subject: string;
       content: HandoffContent;
       deadline: string;
+      /** The automation that it is for; with an error: it cannot have it, and people do. Absent: it is people's. */
+      automation?: { webhook: string; error: string | null } | null;
     }
   | { change: 'refresh'; id: string; content: HandoffContent }
   | { change: 'overdue'; id: string }
@@ -413,6 +415,8 @@ export interface Housekeeping {
 
 /** What the commands need of the store: the other half of what the store implements. */
 export type * from './desk.ts';
+/** What work that goes to automations needs. */
+export type * from './deliveries.ts';
 /** What the rotation of Umbrella's API keys needs of it. */
 export type * from './umbrella-store.ts';
 /** What the vault needs of it. */

@@ -1,6 +1,7 @@
 import { ready, type Condition } from '../domain/condition.ts';
 import type { HeldCredential } from '../domain/credential.ts';
 import { toMs } from '../domain/duration.ts';
+import type { HandoffKind } from '../domain/handoff.ts';
 import { progress } from '../domain/handoff-progress.ts';
 import { noFacts, type Observation } from '../domain/observation.ts';
 import { intentKey } from '../domain/action.ts';
@@ -9,6 +10,7 @@ import { seenToWork } from '../domain/proved.ts';
 import { spreadOf } from '../domain/rotation-sight.ts';
 import { hasLeft } from '../domain/plan.ts';
 import {
+  automationFor,
   inSlots,
   originFor,
   periodMs,
@@ -351,8 +353,22 @@ function handoffChanges(
 ): HandoffChange[] {
   const deadline = new Date(now.getTime() + toMs(spec.handoffs.deadline)).toISOString();
   return progress(ground, handoffs, status.plan, candidates, mayRepair(spec)).map((decision) =>
-    decision.change === 'open' ? { ...decision, id: ids.next(), deadline } : decision,
+    decision.change === 'open'
+      ? { ...decision, id: ids.next(), deadline, automation: automationOf(spec, decision.kind, ground) }
+      : decision,
   );
+}
+
+/** The automation that is to do it, or why it cannot be asked; null: people do it. */
+function automationOf(
+  spec: TenantSpec,
+  kind: HandoffKind,
+  { credentials }: Judgement['ground'],
+): { webhook: string; error: string | null } | null {
+  const automation = automationFor(spec, kind);
+  if (!automation) return null;
+  const signs = credentials.some(({ purpose, state }) => purpose === 'automation' && state === 'active');
+  return { webhook: automation.webhook, error: signs ? null : 'there is no secret to sign with' };
 }
 
 /** The status tells it of each run; with the pair it is kept no more often than that. */

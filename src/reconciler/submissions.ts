@@ -1,8 +1,8 @@
 import type { HeldCredential } from '../domain/credential.ts';
-import { isLive, type Handoff } from '../domain/handoff.ts';
+import { AUTOMATION, isLive, type Handoff } from '../domain/handoff.ts';
 import { canOnlyBeAttested } from '../domain/ground.ts';
 import type { KeyPair } from '../domain/secret.ts';
-import { inSlots, originFor, type Purpose, type TenantSpec } from '../domain/tenant.ts';
+import { automationOrigin, inSlots, originFor, type Purpose, type TenantSpec } from '../domain/tenant.ts';
 import { conflict, done, invalid, noHandoff, noTenant, type Problem } from './answers.ts';
 import { clashWords, type ApplyDeps } from './apply.ts';
 import type { Answer, Commands } from './commands.ts';
@@ -109,6 +109,9 @@ function replacementProblems(
   if (isOtherKeyOfCompany(inUse, purpose, fingerprint)) {
     problems.push({ path: 'publicKey', message: SAME_KEY });
   }
+  if (purpose === 'automation' && automationOrigin(spec) === null) {
+    problems.push({ path: 'secret', message: 'goes with a webhook, and the spec names none' });
+  }
   return problems;
 }
 
@@ -135,7 +138,8 @@ export async function submitHandoff(
   const { triggerSeq } = record.tenant;
   const spec = inSlots(record.tenant.spec, record.status?.memory.slots);
   const fingerprint = pair && vault.fingerprint(pair);
-  if (fingerprint !== null && wasAccepted(record, handoff, fingerprint)) {
+  // An automation's token is used once, whatever comes with it.
+  if (by !== AUTOMATION && fingerprint !== null && wasAccepted(record, handoff, fingerprint)) {
     return done({ handoff, trigger: triggerSeq });
   }
   if (!isLive(handoff)) return ended(spec, handoff, pair !== null);

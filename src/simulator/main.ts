@@ -5,7 +5,7 @@ import { seedDemo, seedScenario, TROUBLES, type Trouble } from './scenarios.ts';
 import { HOUR, MINUTE, SECOND } from './time.ts';
 
 export interface RunOptions {
-  /** ConnectWise listens here, Umbrella one above, the control server two above. Default 9080; 0: any free ports. */
+  /** ConnectWise listens here, Umbrella one above, the control server two above, the robot three. Default 9080; 0: any free ports. */
   portBase?: number;
   /** Every console runs its daily sync this often, in ms; absent: only by hand. */
   syncEveryMs?: number;
@@ -30,7 +30,7 @@ export async function runSimulator(options: RunOptions = {}): Promise<Simulator>
   } = options;
   const port = (offset: number) => (portBase === 0 ? 0 : portBase + offset);
   const simulator = await startSimulator({
-    ports: { connectwise: port(0), umbrella: port(1), control: port(2) },
+    ports: { connectwise: port(0), umbrella: port(1), control: port(2), robot: port(3) },
     quotas,
     ...(syncEveryMs === undefined ? {} : { syncEveryMs }),
     ...(host === undefined ? {} : { host }),
@@ -40,6 +40,7 @@ export async function runSimulator(options: RunOptions = {}): Promise<Simulator>
   print(`ConnectWise PSA  ${simulator.connectwiseUrl}`);
   print(`Umbrella API     ${simulator.umbrellaUrl}`);
   print(`Technician       ${simulator.controlUrl}  (open this in a browser)`);
+  print(`Robot            ${simulator.robotUrl}  (an automation, for handoffs in tenants.yaml)`);
   if (syncEveryMs !== undefined) print(`Every console syncs each ${syncEveryMs / SECOND} s.`);
   return simulator;
 }
@@ -76,7 +77,7 @@ async function main(): Promise<void> {
     },
   });
   const portBase = Number(values.port);
-  if (!Number.isInteger(portBase) || portBase < 0 || portBase > 65_533)
+  if (!Number.isInteger(portBase) || portBase < 0 || portBase > 65_532)
     throw new TypeError('--port is not a port');
   const syncEvery = values['sync-every'];
   const simulator = await runSimulator({

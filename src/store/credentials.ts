@@ -171,6 +171,26 @@ async function supersedeActive(tx: Executor, tenantId: string, by: Named): Promi
   );
 }
 
+/** A secret that another one replaced signs beside it for that long, so that nobody has to change both at once. */
+export const SIGNS_ON = sql.raw(`interval '24 hours'`);
+
+/** Secrets that no longer sign are dead: what is sealed of them goes as other dead pairs do. */
+export async function retireSecrets(tx: Executor): Promise<void> {
+  const because = 'its successor signs alone by now';
+  const retired = await tx
+    .update(credentials)
+    .set({ state: 'dead', stateSince: sql`now()`, stateBecause: because })
+    .where(
+      and(
+        eq(credentials.purpose, 'automation'),
+        eq(credentials.state, 'superseded'),
+        lt(credentials.stateSince, sql`now() - ${SIGNS_ON}`),
+      ),
+    )
+    .returning();
+  for (const row of retired) await addEvents(tx, row.tenantId, [stateEvent(row, 'dead', because)]);
+}
+
 /** Destroys the sealed text of pairs that have been dead for longer than that, with an event each; how many. */
 export async function destroyDead(tx: Executor, deadForMs: number, limit: number): Promise<number> {
   const old = await tx

@@ -1,12 +1,12 @@
 import { and, asc, eq, gt, inArray, ne, or, sql } from 'drizzle-orm';
-import { isLive } from '../domain/handoff.ts';
+import { AUTOMATION, isLive } from '../domain/handoff.ts';
 import { companyIdentity } from '../domain/tenant.ts';
 import type { ApplyRefusal, Desk, HandoffRefusal, TenantWrite } from '../reconciler/ports.ts';
 import { addCredential, credentials, credentialsOf, toCredential, toRecord } from './credentials.ts';
 import type { Database, Executor } from './database.ts';
 import { StoreError, toStoreError } from './database.ts';
 import { addEvents, keyEvents, pageOfEvents } from './events.ts';
-import { handoffs, listHandoffs, toHandoff } from './handoffs.ts';
+import { automationNow, destroyAnswerKey, handoffs, listHandoffs, toHandoff, toPeople } from './handoffs.ts';
 import { keepRotation, liveRotation, rotations, rotationsOf } from './rotations.ts';
 import { pageOfRuns } from './runs.ts';
 import { statuses, toStatus } from './statuses.ts';
@@ -199,6 +199,10 @@ export const createDesk = (db: Database): Desk => ({
       const handoff = await lockHandoff(tx, id);
       if (!handoff) return refuse({ because: 'not-found' });
       if (handoff.state !== 'claimed') return refuse({ because: 'state', handoff });
+      if (handoff.claimedBy === AUTOMATION) {
+        await toPeople(tx, handoff, `${by} took it back`);
+        return { ok: true, handoff: (await lockHandoff(tx, id)) ?? handoff };
+      }
       if (handoff.claimedBy !== by) return refuse({ because: 'claimed-by-other', handoff });
       const changed = await changeHandoff(tx, id, { state: 'open', claimedBy: null, claimedAt: null });
       await addEvents(tx, handoff.tenantId, [
@@ -215,7 +219,8 @@ export const createDesk = (db: Database): Desk => ({
     db.transaction(async (tx) => {
       const handoff = await lockHandoff(tx, id);
       if (!handoff) return { ok: false, because: 'not-found' };
-      if (handoff.revealedAt !== null) {
+      // What left for an automation was encrypted to it: the person who does the work instead may see it, once.
+      if (handoff.revealedAt !== null && handoff.revealedTo !== AUTOMATION) {
         return { ok: false, because: 'shown', to: handoff.revealedTo ?? 'somebody', at: handoff.revealedAt };
       }
       if (!isLive(handoff) || handoff.claimedBy !== by) return { ok: false, because: 'not-claimed' };
@@ -229,7 +234,10 @@ export const createDesk = (db: Database): Desk => ({
       );
       const sealed = found?.sealed;
       if (!found || !sealed) return { ok: false, because: 'not-held' };
-      const shown = await changeHandoff(tx, id, { revealedAt: sql`now()`, revealedTo: by });
+      const shown = await changeHandoff(tx, id, {
+        revealedAt: sql`coalesce(${handoffs.revealedAt}, now())`,
+        revealedTo: by,
+      });
       await addEvents(tx, handoff.tenantId, events);
       await triggerLocked(tx, handoff.tenantId, cause, true);
       return { ok: true, handoff: shown, credential: toCredential(found), sealed };
@@ -272,7 +280,11 @@ export const createDesk = (db: Database): Desk => ({
       const handoff = await lockHandoff(tx, id);
       if (!handoff) return refuse({ because: 'not-found' });
       if (!isLive(handoff)) return refuse({ because: 'state', handoff });
-      if (handoff.claimedBy !== null && handoff.claimedBy !== by) {
+      const begun = handoff.automation?.state === 'delivering' || handoff.automation?.state === 'accepted';
+      if (by === AUTOMATION && !begun) return refuse({ because: 'state', handoff });
+      // A person vouches for what an automation did where nothing else shows it.
+      const answered = handoff.claimedBy === AUTOMATION && handoff.automation?.state === 'answered';
+      if (handoff.claimedBy !== null && handoff.claimedBy !== by && !answered) {
         return refuse({ because: 'claimed-by-other', handoff });
       }
       if (candidate) await addCredential(tx, handoff.tenantId, candidate, cause);
@@ -284,7 +296,9 @@ export const createDesk = (db: Database): Desk => ({
         // It told what the submission before this one lacked.
         evidence: null,
         ...(handoff.claimedBy === null ? { claimedBy: by, claimedAt: sql`now()` } : {}),
+        ...(by === AUTOMATION ? { automation: automationNow('answered', null) } : {}),
       });
+      if (by === AUTOMATION) await destroyAnswerKey(tx, id);
       await addEvents(tx, handoff.tenantId, events);
       return { ok: true, handoff: changed, trigger: await triggerLocked(tx, handoff.tenantId, cause, true) };
     }),
@@ -350,7 +364,7 @@ async function lockTenant(tx: Executor, id: string) {
   return row ?? null;
 }
 
-async function triggerLocked(
+export async function triggerLocked(
   tx: Executor,
   id: string,
   cause: string,
@@ -362,7 +376,7 @@ async function triggerLocked(
 }
 
 /** A hand-off, locked after its tenant: in the same order as a run that records. */
-async function lockHandoff(tx: Executor, id: string) {
+export async function lockHandoff(tx: Executor, id: string) {
   const [known] = await tx.select({ tenantId: handoffs.tenantId }).from(handoffs).where(eq(handoffs.id, id));
   if (!known) return null;
   await lockTenant(tx, known.tenantId);

@@ -2,7 +2,14 @@ import { and, asc, eq, isNull, sql } from 'drizzle-orm';
 import type { SQL } from 'drizzle-orm';
 import type { PgUpdateSetSource } from 'drizzle-orm/pg-core';
 import { boolean, check, index, pgTable, uniqueIndex } from 'drizzle-orm/pg-core';
-import type { Handoff, HandoffContent, HandoffKind, HandoffState } from '../domain/handoff.ts';
+import {
+  AUTOMATION,
+  type Automation,
+  type Handoff,
+  type HandoffContent,
+  type HandoffKind,
+  type HandoffState,
+} from '../domain/handoff.ts';
 import type { HandoffChange, NewEvent } from '../reconciler/ports.ts';
 import { instant, iso, isoOrNull, jsonb, text } from './columns.ts';
 import type { Executor } from './database.ts';
@@ -34,6 +41,7 @@ export const handoffs = pgTable(
     revealedAt: instant('revealed_at'),
     revealedTo: text('revealed_to'),
     closedAt: instant('closed_at'),
+    automation: jsonb<Automation>('automation'),
     evidence: text('evidence'),
   },
   (table) => [
@@ -43,6 +51,26 @@ export const handoffs = pgTable(
     index('handoffs_of_tenant').on(table.tenantId),
   ],
 );
+
+/** What an automation's answer is known by and opened with; the sealed text goes when it was used, or is of no use. */
+export const answerKeys = pgTable(
+  'answer_keys',
+  {
+    /** The hand-off's. */
+    id: text('id')
+      .primaryKey()
+      .references(() => handoffs.id, { onDelete: 'cascade' }),
+    tokenHash: text('token_hash').notNull(),
+    sealed: text('sealed'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+  },
+  (table) => [uniqueIndex('answer_keys_token').on(table.tokenHash)],
+);
+
+/** From then on nothing that is encrypted to it can be read; its token is still known to have been one. */
+export async function destroyAnswerKey(tx: Executor, handoffId: string): Promise<void> {
+  await tx.update(answerKeys).set({ sealed: null }).where(eq(answerKeys.id, handoffId));
+}
 
 export const toHandoff = (row: typeof handoffs.$inferSelect): Handoff => ({
   id: row.id,
@@ -62,6 +90,7 @@ export const toHandoff = (row: typeof handoffs.$inferSelect): Handoff => ({
   revealedAt: isoOrNull(row.revealedAt),
   revealedTo: row.revealedTo,
   closedAt: isoOrNull(row.closedAt),
+  automation: row.automation,
   evidence: row.evidence,
 });
 
@@ -81,14 +110,18 @@ export async function listHandoffs(
   return rows.map(toHandoff);
 }
 
+/** Puts a hand-off into the queue of deliveries, in the caller's transaction. */
+export type Send = (tx: Executor, handoffId: string) => Promise<void>;
+
 /**
  * Applies what a run decided about the hand-offs of its tenant, with an event for each that it changed; one that
- * is no longer live stays as it is.
+ * is no longer live stays as it is. What an automation is to do is queued for it in the same transaction.
  */
 export async function changeHandoffs(
   tx: Executor,
   tenantId: string,
   changes: HandoffChange[],
+  send: Send,
 ): Promise<void> {
   // What ends comes first, so that another of the same kind and subject may open in the same run.
   const opensLast = changes.toSorted((a, b) => Number(a.change === 'open') - Number(b.change === 'open'));
@@ -108,20 +141,94 @@ export async function changeHandoffs(
               ),
             )
             .returning();
-    if (changed && change.change !== 'refresh') {
-      await addEvents(tx, tenantId, [changeEvent(change, toHandoff(changed))]);
-    }
+    if (!changed || change.change === 'refresh') continue;
+    const handoff = toHandoff(changed);
+    await addEvents(tx, tenantId, [changeEvent(change, handoff)]);
+    await withAutomation(tx, change, handoff, send);
   }
 }
+
+/** What a change of a hand-off means for the automation that has it, or had it. */
+async function withAutomation(tx: Executor, change: Telling, handoff: Handoff, send: Send): Promise<void> {
+  const { automation, state, claimedBy } = handoff;
+  if (!automation) return;
+  switch (change.change) {
+    case 'open':
+      if (automation.error === null) await send(tx, handoff.id);
+      else await addEvents(tx, handoff.tenantId, [failedEvent(handoff, automation.error)]);
+      return;
+    case 'overdue':
+      // What it answered waits for evidence, as a person's word would.
+      if (claimedBy === AUTOMATION && state === 'claimed') {
+        await toPeople(tx, handoff, 'it did not answer before the deadline');
+      }
+      return;
+    case 'reopen':
+      if (claimedBy === AUTOMATION) await toPeople(tx, handoff, change.because.replace(/\.$/, ''));
+      return;
+    case 'close':
+    case 'withdraw':
+      await destroyAnswerKey(tx, handoff.id);
+  }
+}
+
+/** The work of an automation goes to people; a late answer is not taken any more. The hand-off is locked. */
+export async function toPeople(tx: Executor, handoff: Handoff, why: string): Promise<void> {
+  await tx
+    .update(handoffs)
+    .set({
+      state: 'open',
+      claimedBy: null,
+      claimedAt: null,
+      submittedBy: null,
+      submittedAt: null,
+      automation: automationNow('failed', why),
+    })
+    .where(eq(handoffs.id, handoff.id));
+  await destroyAnswerKey(tx, handoff.id);
+  await addEvents(tx, handoff.tenantId, [failedEvent(handoff, why)]);
+}
+
+/** The column `automation` in another state, from now on. */
+export const automationNow = (state: Automation['state'], error: string | null): SQL =>
+  sql`${handoffs.automation} || jsonb_build_object('state', ${state}::text, 'error', ${error}::text, 'since', ${NOW})`;
+
+/** ISO 8601 by the database's clock. */
+const NOW = sql.raw(`to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`);
+
+const failedEvent = ({ id, kind, content: { title } }: Handoff, why: string): NewEvent => ({
+  type: 'AutomationFailed',
+  message: `People have it now, since the automation failed (${why}): ${title}`,
+  data: { handoff: id, kind, why },
+});
 
 type Opening = Extract<HandoffChange, { change: 'open' }>;
 type Telling = Exclude<HandoffChange, { change: 'refresh' }>;
 
 /** The same work is asked for once at a time: where it is already, nothing opens. */
-const open = (tx: Executor, tenantId: string, { id, kind, subject, content, deadline }: Opening) =>
+const open = (
+  tx: Executor,
+  tenantId: string,
+  { id, kind, subject, content, deadline, automation }: Opening,
+) =>
   tx
     .insert(handoffs)
-    .values({ id, tenantId, kind, subject, content, deadline: new Date(deadline) })
+    .values({
+      id,
+      tenantId,
+      kind,
+      subject,
+      content,
+      deadline: new Date(deadline),
+      ...(automation
+        ? {
+            automation: sql`jsonb_build_object('state', ${automation.error === null ? 'delivering' : 'failed'}::text, 'webhook', ${automation.webhook}::text, 'attempts', 0, 'error', ${automation.error}::text, 'since', ${NOW})`,
+          }
+        : {}),
+      ...(automation?.error === null
+        ? { state: 'claimed' as const, claimedBy: AUTOMATION, claimedAt: sql`now()` }
+        : {}),
+    })
     .onConflictDoNothing({ target: [handoffs.tenantId, handoffs.kind, handoffs.subject], where: LIVE })
     .returning();
 
@@ -150,7 +257,11 @@ function changeEvent(change: Telling, { id, kind, content: { title } }: Handoff)
   const data = { handoff: id, kind };
   switch (change.change) {
     case 'open':
-      return { type: 'HandoffOpened', message: `To be done by ${change.deadline}: ${title}`, data };
+      return {
+        type: 'HandoffOpened',
+        message: `To be done by ${change.deadline}${change.automation?.error === null ? ', by the automation' : ''}: ${title}`,
+        data,
+      };
     case 'overdue':
       return {
         type: 'HandoffOverdue',

@@ -1,5 +1,5 @@
 import type { Census, Housekeeping } from '../reconciler/ports.ts';
-import { destroyDead } from './credentials.ts';
+import { destroyDead, retireSecrets } from './credentials.ts';
 import type { Database } from './database.ts';
 
 const CUTOFF = `now() - $1 * interval '1 millisecond'`;
@@ -57,7 +57,11 @@ export const createHousekeeping = (db: Database): Housekeeping => ({
       rows += (await db.$client.query(statement, [olderThanMs, batch])).rowCount ?? 0;
     return rows;
   },
-  destroyDead: (deadForMs, batch) => db.transaction((tx) => destroyDead(tx, deadForMs, batch)),
+  destroyDead: (deadForMs, batch) =>
+    db.transaction(async (tx) => {
+      await retireSecrets(tx);
+      return destroyDead(tx, deadForMs, batch);
+    }),
   async census() {
     const { rows } = await db.$client.query<Census>(CENSUS);
     const [census] = rows;

@@ -1,6 +1,8 @@
 import type pg from 'pg';
 import type {
   Claims,
+  Deliveries,
+  DeliveryQueue,
   Desk,
   Housekeeping,
   Keyring,
@@ -11,11 +13,13 @@ import type {
 } from '../reconciler/ports.ts';
 import { createClaims } from './claims.ts';
 import { openDatabase, openPool, toStoreError, withStoreErrors } from './database.ts';
+import { createDeliveries } from './deliveries.ts';
 import { createDesk } from './desk.ts';
 import { createHousekeeping } from './housekeeping.ts';
 import { createKeyring } from './keyring.ts';
 import { createListener } from './listener.ts';
 import { createOccupancy } from './occupancy.ts';
+import { createQueue } from './queue.ts';
 import { createReconciles } from './reconciles.ts';
 import { createTokens } from './tokens.ts';
 import { createUmbrellaKeys } from './umbrella-keys.ts';
@@ -30,6 +34,8 @@ export interface Store {
   claims: Claims;
   reconciles: Reconciles;
   desk: Desk;
+  deliveries: Deliveries;
+  queue: DeliveryQueue;
   tokens: Tokens;
   umbrellaKeys: UmbrellaKeys;
   keyring: Keyring;
@@ -57,10 +63,13 @@ export function createStore(
   const pool = openPool(config, onError);
   const db = openDatabase(pool);
   const listener = createListener(config, onError);
+  const queue = createQueue(config, pool, onError);
   return {
     claims: withStoreErrors(createClaims(pool, listener)),
-    reconciles: withStoreErrors(createReconciles(db)),
+    reconciles: withStoreErrors(createReconciles(db, queue)),
     desk: withStoreErrors(createDesk(db)),
+    deliveries: withStoreErrors(createDeliveries(db)),
+    queue,
     tokens: withStoreErrors(createTokens(db)),
     umbrellaKeys: withStoreErrors(createUmbrellaKeys(db)),
     keyring: withStoreErrors(createKeyring(db)),
@@ -78,6 +87,7 @@ export function createStore(
       }
     },
     async close() {
+      await queue.stop();
       await listener.close();
       await pool.end();
     },

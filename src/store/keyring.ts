@@ -6,7 +6,7 @@ import type { Database, Executor } from './database.ts';
 import { vaultChecks } from './vault-checks.ts';
 
 /** Tables with sealed texts in a column `sealed`, and a key `id`: whatever is not named here keeps its old key. */
-const SEALED = ['credentials', 'umbrella_keys'] as const;
+const SEALED = ['credentials', 'umbrella_keys', 'answer_keys'] as const;
 
 /**
  * The key that a text says it was sealed under: `kid` in the first part of a JWE, base64url of JSON. Null where

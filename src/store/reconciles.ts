@@ -20,6 +20,7 @@ import {
 } from './intents.ts';
 import { admit, keepRotation, rotations, toRotation, wishedAt } from './rotations.ts';
 import { addOwned, ownedObjects, toOwned } from './owned.ts';
+import type { Queue } from './queue.ts';
 import { statuses, toStatus } from './statuses.ts';
 import { tenants, toTenant } from './tenants.ts';
 import { together } from './together.ts';
@@ -126,7 +127,7 @@ const RECORD_UNLOCKED = { name: 'parasol_record_unlocked', text: record(false) }
 /** Tenants of one statement. */
 const MOST_TOGETHER = 32;
 
-export function createReconciles(db: Database): Reconciles {
+export function createReconciles(db: Database, queue: Pick<Queue, 'ready' | 'send'>): Reconciles {
   const quiet = recordTogether(db.$client);
   return {
     snapshot: together(async (ids: string[]) => {
@@ -171,6 +172,7 @@ export function createReconciles(db: Database): Reconciles {
 
     async record(claim, result) {
       if (isQuiet(result)) return await quiet({ claim, result });
+      if (result.handoffs.some((one) => one.change === 'open' && one.automation)) await queue.ready();
       const client = await db.$client.connect();
       try {
         return await openDatabase(client).transaction(async (tx) => {
@@ -187,7 +189,7 @@ export function createReconciles(db: Database): Reconciles {
             return true;
           }
           await changeCredentials(tx, tenantId, result.credentials);
-          await changeHandoffs(tx, tenantId, result.handoffs);
+          await changeHandoffs(tx, tenantId, result.handoffs, queue.send);
           await settleIntents(tx, tenantId, result.intents);
           await addOwned(tx, tenantId, result.owned);
           if (result.rotation) await keepRotation(tx, result.rotation.now, result.rotation.heeded);

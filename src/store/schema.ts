@@ -1,7 +1,7 @@
 /** Every table, for drizzle-kit. */
 export { credentials } from './credentials.ts';
 export { events } from './events.ts';
-export { handoffs } from './handoffs.ts';
+export { answerKeys, handoffs } from './handoffs.ts';
 export { intents } from './intents.ts';
 export { ownedObjects } from './owned.ts';
 export { rotations } from './rotations.ts';

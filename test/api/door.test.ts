@@ -48,6 +48,8 @@ describe('the door', () => {
       'GET /readyz',
       'HEAD /healthz',
       'HEAD /readyz',
+      // Known by the one-time token of a request, and by nothing else.
+      'POST /automation/answers',
     ]);
   });
 
@@ -107,7 +109,8 @@ describe('reading a key', () => {
   it('opens nothing else that changes anything', async () => {
     const { call, allRoutes } = startApi({ authenticate: async () => REVEALER });
     const open = ['/claim', '/release', '/submit', '/reveal'];
-    for (const { method, url } of await allRoutes()) {
+    for (const { method, url, permission } of await allRoutes()) {
+      if (permission === 'public') continue;
       if (!['POST', 'PUT', 'DELETE'].includes(method) || open.some((end) => url.endsWith(end))) continue;
       const body = BODIES[`${method} ${url}`];
       const answer = await call(method, addressOf(url), body ? { payload: body } : {});

@@ -138,6 +138,7 @@ export const handoff = (change: Partial<Handoff> = {}): Handoff => ({
   revealedAt: null,
   revealedTo: null,
   closedAt: null,
+  automation: null,
   evidence: null,
   ...change,
 });
@@ -197,6 +198,7 @@ export const status: StatusView = {
       deadline: AT,
       claimedBy: null,
       overdueSince: null,
+      automation: null,
     },
   ],
   lastRun: run,
@@ -339,6 +341,7 @@ export const fakeCommands = () =>
         pair: { publicHalf: 'shown-public', privateHalf: new Secret('shown-private') },
       }),
     ),
+    answerAutomation: vi.fn<Commands['answerAutomation']>(async () => yes({ taken: true })),
     replaceCredential: vi.fn<Commands['replaceCredential']>(async () =>
       yes({ fingerprint: 'ffeeddcc00112233', trigger: 8 }),
     ),
@@ -364,6 +367,8 @@ export const BODIES: Record<string, object> = {
   'PUT /tenants/:id/credentials/integration': { publicKey: 'p', privateKey: 's', member: 'umbrella-b' },
   'PUT /tenants/:id/credentials/umbrella-api': { key: 'p', secret: 's' },
   'PUT /tenants/:id/credentials/umbrella-key-admin': { key: 'p', secret: 's' },
+  'PUT /tenants/:id/credentials/automation': { secret: `whsec_${Buffer.alloc(24, 1).toString('base64')}` },
+  'POST /automation/answers': { done: true },
   'POST /handoffs/:id/claim': { by: 'Ada' },
   'POST /handoffs/:id/release': { by: 'Ada' },
   'POST /tenants/:id/rotations': { by: 'Ada', reason: 'audit' },

@@ -63,6 +63,7 @@ export const handoff: Handoff = {
   revealedAt: null,
   revealedTo: null,
   closedAt: null,
+  automation: null,
   evidence: null,
 };
 
@@ -154,6 +155,7 @@ export const status: StatusView = {
       deadline: handoff.deadline,
       claimedBy: null,
       overdueSince: null,
+      automation: null,
     },
   ],
   lastRun: {

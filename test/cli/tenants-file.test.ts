@@ -303,7 +303,10 @@ describe('bad input is told with its place', () => {
     [
       'a webhook that is none',
       under('handoffs: { grant-role-levels: { webhook: "http://x.example" } }'),
-      ['10:47 tenants[0].handoffs.grant-role-levels.webhook: must be an https:// address'],
+      [
+        '10:47 tenants[0].handoffs.grant-role-levels.webhook: ' +
+          'must be an https:// address without user, query or fragment (plain http only to loopback)',
+      ],
     ],
     [
       'an alias of nothing',

@@ -234,6 +234,7 @@ export const circumstances = (parts: Partial<Circumstances> = {}): Circumstances
   capReached: false,
   rotation: null,
   umbrellaRotation: null,
+  handoffs: [],
   ...parts,
 });
 
@@ -462,4 +463,5 @@ export const circumstancesOf = (ages: fc.Arbitrary<number> = age): fc.Arbitrary<
     capReached: fc.boolean(),
     rotation: fc.constant(null),
     umbrellaRotation: fc.constant(null),
+    handoffs: fc.constant([]),
   });

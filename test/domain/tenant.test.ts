@@ -1,4 +1,6 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it, test } from 'vitest';
+import { HANDOFF_KINDS } from '../../src/domain/handoff.ts';
 import {
   companyIdentity,
   cycleMs,
@@ -9,6 +11,7 @@ import {
   slotOf,
   subjectOf,
   tenantInputSchema,
+  tenantSpecSchema,
   type TenantSpec,
 } from '../../src/domain/tenant.ts';
 import { specWith } from './fixtures.ts';
@@ -189,6 +192,60 @@ describe('the names of a tenant', () => {
       integration: 'https://na.myconnectwise.net',
       'umbrella-api': 'https://api.umbrella.com',
       'umbrella-key-admin': 'https://api.umbrella.com',
+      automation: 'nowhere',
     });
+    const rpa = specWith({ handoffs: { 'delete-key': { webhook: 'https://rpa.example:8443/work' } } });
+    expect(originFor(rpa, 'automation')).toBe('https://rpa.example:8443');
+  });
+});
+
+describe('what goes to an automation', () => {
+  const PEM = `-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEPUB_
+-----END PUBLIC KEY-----`;
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const good = publicKey.export({ type: 'spki', format: 'pem' }) as string;
+  const ed = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }) as string;
+  const rpa = 'https://rpa.example/work';
+  const secret = `whsec_${Buffer.alloc(24, 1).toString('base64')}`;
+  const problemsOf = (handoffs: object) =>
+    tenantInputSchema
+      .safeParse(with_('handoffs', handoffs))
+      .error?.issues.flatMap((issue) => (issue.code === 'invalid_union' ? issue.errors.flat(2) : [issue]))
+      .map(({ message }) => message)
+      .join('; ') ?? '';
+
+  it('is any kind of work, at https or at loopback', () => {
+    for (const webhook of [rpa, 'http://127.0.0.1:9083/work']) {
+      const handoffs = Object.fromEntries(HANDOFF_KINDS.map((kind) => [kind, { webhook, publicKey: good }]));
+      const tenant = tenantInputSchema.parse(with_('handoffs', { ...handoffs, secret }));
+      expect(HANDOFF_KINDS.map((kind) => tenant.handoffs[kind])).toEqual(
+        HANDOFF_KINDS.map(() => ({ webhook, publicKey: good })),
+      );
+    }
+  });
+
+  test.each([
+    ['plain http elsewhere', { 'delete-key': { webhook: 'http://rpa.example/work' } }, 'https://'],
+    ['a secret in the address', { 'delete-key': { webhook: `${rpa}?sig=abc` } }, 'without user, query'],
+    ['a user in the address', { 'delete-key': { webhook: 'https://me:pw@rpa.example/' } }, 'without user'],
+    ['an install without a key', { 'install-integration-key': { webhook: rpa } }, 'is sent encrypted to it'],
+    ['a key that is none', { 'delete-key': { webhook: rpa, publicKey: PEM } }, 'must be a public key'],
+    ['a key that cannot encrypt', { 'delete-key': { webhook: rpa, publicKey: ed } }, 'must be a public key'],
+    [
+      'two places',
+      { 'delete-key': { webhook: 'https://other.example/' }, 'grant-role-levels': { webhook: rpa } },
+      'one secret signs for one origin',
+    ],
+    ['a secret for nobody', { secret }, 'goes with a webhook'],
+    ['a short secret', { 'delete-key': { webhook: rpa }, secret: 'whsec_c2hvcnQ=' }, 'openssl rand'],
+    ['a secret of another form', { 'delete-key': { webhook: rpa }, secret: 'hunter2' }, 'openssl rand'],
+  ])('is refused with %s', (_, handoffs, words) => {
+    expect(problemsOf(handoffs)).toContain(words);
+  });
+
+  it('is stored without the secret', () => {
+    expect(Object.keys(tenantSpecSchema.parse(minimal).handoffs)).not.toContain('secret');
+    expect(tenantSpecSchema.safeParse(with_('handoffs', { secret })).success).toBe(false);
   });
 });

@@ -78,6 +78,7 @@ describe('that hand-off', () => {
     submittedAt: ago(DAY),
     attested: false,
     closedAt: null,
+    automation: null,
     evidence: null,
     revealedAt: null,
     revealedTo: null,

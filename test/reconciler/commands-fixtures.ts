@@ -9,7 +9,7 @@ import type { Answer, Commands, KeyView } from '../../src/reconciler/commands.ts
 import { createCommands } from '../../src/reconciler/create-commands.ts';
 import type { Result } from '../../src/reconciler/ports.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
-import { createVault, parseKek } from '../../src/vault/index.ts';
+import { createEnvelopes, createVault, parseKek } from '../../src/vault/index.ts';
 import { claimOf, newId, resultOf, statusOf } from '../store/fixtures.ts';
 import { createTestDatabase } from '../support/postgres.ts';
 
@@ -26,6 +26,8 @@ export async function openDesk() {
   const vault = createVault(kek.value);
   const commands = createCommands({
     desk: store.desk,
+    deliveries: store.deliveries,
+    envelopes: createEnvelopes(),
     vault,
     clock: { now: () => NOW },
     ids: { next: newId },
@@ -174,6 +176,8 @@ export function refusal(answer: Answer<unknown>): string {
       return `not found: ${refusal.what}`;
     case 'stale':
       return `stale: ${refusal.generation}`;
+    case 'gone':
+      return `gone: ${refusal.message}`;
     case 'conflict':
       return `conflict: ${refusal.message}`;
     case 'invalid':

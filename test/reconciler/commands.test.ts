@@ -108,8 +108,8 @@ describe('a set of tenants', () => {
     expect(change!.warnings).toEqual([
       'notify.webhook is kept, and nothing uses it yet.',
       'notify.connectwiseTicket is kept, and nothing uses it yet.',
-      'handoffs.issue-integration-key.webhook is kept, and nothing uses it yet.',
       'Mode alert tells nobody yet: it does what mode observe does.',
+      'handoffs names a webhook, and no secret to sign with: people do its work until one is given, as handoffs.secret or with `parasol credential later automation`.',
     ]);
     const { items } = value(await commands.events('later', { before: null, limit: 1 }));
     expect(items[0]!.data).toMatchObject({ warnings: change!.warnings });

@@ -2,22 +2,23 @@ import { createHash, randomBytes } from 'node:crypto';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import { ready, type Condition, type ConditionType, type Truth } from '../../src/domain/condition.ts';
-import type { Handoff, HandoffKind } from '../../src/domain/handoff.ts';
-import { Secret, type KeyPair } from '../../src/domain/secret.ts';
-import { originFor, tenantSpecSchema, type Purpose, type TenantSpec } from '../../src/domain/tenant.ts';
-import { createVendors } from '../../src/providers/index.ts';
+import { HANDOFF_KINDS, type Handoff, type HandoffKind } from '../../src/domain/handoff.ts';
+import { Secret, secretPair, type KeyPair } from '../../src/domain/secret.ts';
+import {
+  automationOrigin,
+  originFor,
+  tenantSpecSchema,
+  type Purpose,
+  type TenantSpec,
+} from '../../src/domain/tenant.ts';
+import { createAutomationCalls, createVendors } from '../../src/providers/index.ts';
+import { deliveryHandlers } from '../../src/reconciler/automation.ts';
 import type { Answer, Commands } from '../../src/reconciler/commands.ts';
 import { createCommands } from '../../src/reconciler/create-commands.ts';
 import { LOOP_DEFAULTS } from '../../src/reconciler/loop.ts';
-import type {
-  NewCredential,
-  Reconciles,
-  Result,
-  Snapshot,
-  TenantRecord,
-  Vendors,
-} from '../../src/reconciler/ports.ts';
+import type { NewCredential, Result, Snapshot, TenantRecord, Vendors } from '../../src/reconciler/ports.ts';
 import { reconcile, type ReconcileDeps, type ReconcileEnd } from '../../src/reconciler/reconcile.ts';
+import { robotIdentity } from '../../src/simulator/index.ts';
 import type {
   JournalEntry,
   KeyPair as SimulatedPair,
@@ -26,7 +27,7 @@ import type {
   Trouble,
 } from '../../src/simulator/index.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
-import { createVault } from '../../src/vault/index.ts';
+import { createEnvelopes, createVault } from '../../src/vault/index.ts';
 import { TestClock, TestTimers } from '../providers/harness.ts';
 import { start } from '../simulator/harness.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -69,6 +70,8 @@ export interface SceneOptions extends ScenarioOptions {
   /** Which of the company's credentials Parasol is given. Default: all of them. */
   given?: Purpose[];
   repairsPerHour?: number;
+  /** All hand-offs are the simulated robot's. */
+  robot?: boolean;
 }
 
 /** One tenant `acme` in the database and its company in the simulator, at one standing clock. */
@@ -110,7 +113,10 @@ export class Scene {
       breaker: { failures: 1_000, openMs: 0 },
     });
     open.push(this.vendors);
-    this.spec = this.#specWith(options.spec ?? {});
+    this.spec = this.#specWith({
+      ...(options.robot ? { handoffs: robotHandoffs(simulator) } : {}),
+      ...options.spec,
+    });
     this.deps = {
       reconciles: {
         ...store.reconciles,
@@ -176,12 +182,17 @@ export class Scene {
       integration: pair(integrationKey.publicKey, integrationKey.privateKey),
       'umbrella-api': pair(umbrellaApiKey.key, umbrellaApiKey.secret),
       'umbrella-key-admin': pair(umbrellaKeyAdmin.key, umbrellaKeyAdmin.secret),
+      automation: secretPair(robotIdentity().secret),
     };
     const neverMade =
       noKey && this.world.viewCompany('acme').members.every((m) => m.identifier !== 'umbrella-a');
     const given =
       this.#options.given ??
-      (Object.keys(known) as Purpose[]).filter((purpose) => purpose !== 'integration' || !neverMade);
+      (Object.keys(known) as Purpose[]).filter(
+        (purpose) =>
+          (purpose !== 'integration' || !neverMade) &&
+          (purpose !== 'automation' || automationOrigin(this.spec) !== null),
+      );
     const credentials = await Promise.all(
       given.map((purpose) =>
         this.#sealed(
@@ -238,6 +249,21 @@ export class Scene {
       },
     ]);
     if (!applied.ok) throw new Error(applied.refusal.because);
+  }
+
+  /** Another secret signs from now on. */
+  async replaceSecret(secret: string): Promise<void> {
+    const given = await this.ask((commands) =>
+      commands.replaceCredential('acme', 'automation', secretPair(secret), null),
+    );
+    if (!given.ok) throw new Error(JSON.stringify(given.refusal));
+  }
+
+  /** The private halves of every key that ConnectWise has, and of those that Parasol was given. */
+  privateKeys(): string[] {
+    const { managementKey, integrationKey } = this.secrets;
+    const made = [...this.world.company('acme').keys.values()].map(({ privateKey }) => privateKey);
+    return [managementKey.privateKey, integrationKey.privateKey, ...made];
   }
 
   /** Gives a pair to a hand-off, or outright as a candidate. */
@@ -333,11 +359,44 @@ export class Scene {
     return this.settle();
   }
 
+  get commandDeps(): Parameters<typeof createCommands>[0] {
+    const { clock, vault } = this;
+    const { desk, deliveries } = store;
+    const ids = { next: () => this.#nextId() };
+    return { desk, deliveries, envelopes: createEnvelopes(), vault, clock, ids };
+  }
+
   /** The use cases, at this time. */
   async ask<T>(what: (commands: Commands) => Promise<Answer<T>>): Promise<Answer<T>> {
     await this.#atThisTime();
-    const { clock, vault } = this;
-    return what(createCommands({ desk: store.desk, vault, clock, ids: { next: () => this.#nextId() } }));
+    return what(createCommands(this.commandDeps));
+  }
+
+  /** What the queue would do now: each hand-off that is to be delivered, once; how it ended. */
+  async deliver(publicUrl = 'http://127.0.0.1:1'): Promise<unknown[]> {
+    await this.#atThisTime();
+    const calls = createAutomationCalls();
+    try {
+      const { deliver } = deliveryHandlers({ ...this.commandDeps, calls, log, publicUrl });
+      const ended: unknown[] = [];
+      for (const { id, automation } of await this.liveHandoffs()) {
+        if (automation?.state === 'delivering') ended.push(await deliver(id));
+      }
+      return ended;
+    } finally {
+      await calls.close();
+    }
+  }
+
+  /** What the queue would do with all that failed for good, or as often as it may. */
+  async bury(): Promise<void> {
+    await this.#atThisTime();
+    const calls = createAutomationCalls();
+    const { bury } = deliveryHandlers({ ...this.commandDeps, calls, log, publicUrl: '' });
+    for (const { id, automation } of await this.liveHandoffs()) {
+      if (automation?.state === 'delivering') await bury(id);
+    }
+    await calls.close();
   }
 
   /** A pair of the simulator's, as Parasol would name it. */
@@ -488,10 +547,18 @@ export class Scene {
     return this.world.journal.query({ writes: true });
   }
 
-  get store(): { reconciles: Reconciles; pool: Store['pool']; desk: Store['desk']; claims: Store['claims'] } {
+  get store(): Store {
     return store;
   }
 }
+
+const robotHandoffs = ({ robotUrl }: Simulator) =>
+  Object.fromEntries(
+    HANDOFF_KINDS.map((kind) => [
+      kind,
+      { webhook: `${robotUrl}/work`, publicKey: robotIdentity().publicKey },
+    ]),
+  );
 
 export function pair(publicHalf: string, privateHalf: string): KeyPair {
   return { publicHalf, privateHalf: new Secret(privateHalf) };

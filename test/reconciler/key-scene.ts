@@ -21,7 +21,7 @@ import { createProver } from '../../src/reconciler/umbrella-given.ts';
 import type { KeyRequest } from '../../src/reconciler/umbrella-store.ts';
 import { scenarioSecrets, seedScenario, type Simulator } from '../../src/simulator/index.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
-import { createVault } from '../../src/vault/index.ts';
+import { createEnvelopes, createVault } from '../../src/vault/index.ts';
 import { TestClock, TestTimers } from '../providers/harness.ts';
 import { start } from '../simulator/harness.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -109,7 +109,14 @@ export class KeyScene {
 
   get commands(): Commands {
     const { vault, clock, ids } = this.deps;
-    return createCommands({ desk: store.desk, vault, clock, ids });
+    return createCommands({
+      desk: store.desk,
+      deliveries: store.deliveries,
+      envelopes: createEnvelopes(),
+      vault,
+      clock,
+      ids,
+    });
   }
 
   get world(): Simulator['world'] {

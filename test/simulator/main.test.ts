@@ -46,6 +46,6 @@ test('in the same process it can be seeded with one trouble, or with nothing', a
   const one = await runSimulator({ portBase: 0, scenario: 'key-dead', print });
   const none = await runSimulator({ portBase: 0, scenario: 'empty', print });
   expect([one.world.listCompanies().length, none.world.listCompanies().length]).toEqual([1, 0]);
-  expect(lines).toHaveLength(6);
+  expect(lines).toHaveLength(8);
   await Promise.all([one.close(), none.close()]);
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { Secret, type KeyPair } from '../../domain/secret.ts';
-import { tenantInputSchema, type Purpose } from '../../domain/tenant.ts';
+import { Secret, secretPair, type KeyPair } from '../../domain/secret.ts';
+import { signingSecretSchema, tenantInputSchema, type Purpose } from '../../domain/tenant.ts';
 import type { Commands } from '../../reconciler/commands.ts';
 import { Problem, refuse, send } from '../problem.ts';
 import type { Api } from '../types.ts';
@@ -396,6 +396,10 @@ const CREDENTIALS = {
   ),
   'umbrella-api': pairBody({ key: half, secret: half }, umbrellaPair),
   'umbrella-key-admin': pairBody({ key: half, secret: half }, umbrellaPair),
+  automation: pairBody({ secret: signingSecretSchema }, ({ secret }) => ({
+    pair: secretPair(secret),
+    member: null,
+  })),
 } satisfies Record<Purpose, z.ZodType<GivenPair>>;
 
 interface GivenPair {
