@@ -170,7 +170,7 @@ export class Client {
   replaceCredential(
     tenant: string,
     purpose: Purpose,
-    pair: PairBody & { member?: string },
+    pair: (PairBody | { secret: string }) & { member?: string },
   ): Promise<{ fingerprint: string; trigger: number }> {
     return this.#call('PUT', `/tenants/${encodeURIComponent(tenant)}/credentials/${purpose}`, pair);
   }

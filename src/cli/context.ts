@@ -1,6 +1,6 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { parseDuration } from '../domain/duration.ts';
-import type { Handoff } from '../domain/handoff.ts';
+import { AUTOMATION, type Handoff } from '../domain/handoff.ts';
 import type { StatusView } from '../reconciler/commands.ts';
 import { BadConnection, clientFor, ServiceRefused, type Client } from './client.ts';
 import { EXIT, type CliIo, type ExitCode } from './io.ts';
@@ -90,8 +90,11 @@ function codeFor(error: unknown): ExitCode {
   return error instanceof ServiceRefused && error.isInput ? EXIT.refused : EXIT.error;
 }
 
-export const waitsForPerson = (handoffs: readonly Pick<Handoff, 'state'>[]): boolean =>
-  handoffs.some(({ state }) => state === 'open' || state === 'claimed');
+/** What an automation has is nobody's to do. */
+export const waitsForPerson = (handoffs: readonly Pick<Handoff, 'state' | 'claimedBy'>[]): boolean =>
+  handoffs.some(
+    ({ state, claimedBy }) => state === 'open' || (state === 'claimed' && claimedBy !== AUTOMATION),
+  );
 
 export function codeOfStatus(status: StatusView): ExitCode {
   if (waitsForPerson(status.handoffs)) return EXIT.person;

@@ -2,7 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { isLive } from '../domain/handoff.ts';
 import { PURPOSES, type Purpose, type TenantInput } from '../domain/tenant.ts';
 import type { PlanView, RekeyProgress } from '../reconciler/commands.ts';
-import { ServiceRefused } from './client.ts';
+import { ServiceRefused, type PairBody } from './client.ts';
 import {
   codeOfStatus,
   Context,
@@ -13,7 +13,7 @@ import {
   waitsForPerson,
 } from './context.ts';
 import { EXIT, type CliIo, type ExitCode } from './io.ts';
-import { readPair } from './prompt.ts';
+import { readPair, readSecret } from './prompt.ts';
 import { addRotations } from './rotation-commands.ts';
 import { shortId } from './sheet.ts';
 import { loadTenantsFile, type TenantsFile } from './tenants-file.ts';
@@ -205,18 +205,26 @@ function addChanging(program: Command, context: Context): void {
       if ((purpose === 'integration') !== (member !== undefined)) {
         throw new Refused('--member goes with an integration key, and with no other credential.');
       }
-      const umbrella = purpose === 'umbrella-api' || purpose === 'umbrella-key-admin';
-      const labels = umbrella ? UMBRELLA_LABELS : CONNECTWISE_LABELS;
-      const [first, second] = await readPair(context.io, labels);
-      const pair = umbrella ? { key: first, secret: second } : { publicKey: first, privateKey: second };
+      const pair = await credentialOf(context.io, purpose);
       const answer = await context
         .client()
         .replaceCredential(tenant, purpose, { ...pair, ...(member === undefined ? {} : { member }) });
       context.show(
         answer,
-        () => `Received, and sealed as ${answer.fingerprint}. It is proved next (trigger ${answer.trigger}).`,
+        () =>
+          `Received, and sealed as ${answer.fingerprint}. ` +
+          (purpose === 'automation'
+            ? 'It signs from now on; the one before it signs beside it for 24 hours.'
+            : `It is proved next (trigger ${answer.trigger}).`),
       );
     });
+}
+
+async function credentialOf(io: CliIo, purpose: Purpose): Promise<PairBody | { secret: string }> {
+  if (purpose === 'automation') return { secret: await readSecret(io, 'Secret (whsec_…)') };
+  const umbrella = purpose === 'umbrella-api' || purpose === 'umbrella-key-admin';
+  const [first, second] = await readPair(io, umbrella ? UMBRELLA_LABELS : CONNECTWISE_LABELS);
+  return umbrella ? { key: first, secret: second } : { publicKey: first, privateKey: second };
 }
 
 const CONNECTWISE_LABELS = ['Public key', 'Private key'] as const;

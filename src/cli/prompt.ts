@@ -11,16 +11,28 @@ export async function readPair(
   io: Pick<CliIo, 'stdin' | 'stderr'>,
   labels: readonly [string, string],
 ): Promise<[string, string]> {
-  const [first, second] = io.stdin.isTTY ? await ask(io, labels) : await twoLines(io.stdin, labels);
-  for (const [value, label] of [
-    [first, labels[0]],
-    [second, labels[1]],
-  ] as const) {
+  const [first = '', second = ''] = await readSecrets(io, labels);
+  return [first, second];
+}
+
+/** Likewise one line. */
+export async function readSecret(io: Pick<CliIo, 'stdin' | 'stderr'>, label: string): Promise<string> {
+  const [only = ''] = await readSecrets(io, [label]);
+  return only;
+}
+
+async function readSecrets(
+  io: Pick<CliIo, 'stdin' | 'stderr'>,
+  labels: readonly string[],
+): Promise<string[]> {
+  const values = io.stdin.isTTY ? await ask(io, labels) : await linesOf(io.stdin, labels);
+  for (const [index, value] of values.entries()) {
+    const label = labels[index];
     if (value === '') throw new BadSecretInput(`${label} is empty. Nothing was sent.`);
     if (/[\s\p{Cc}]/u.test(value))
       throw new BadSecretInput(`${label} has a blank or a control character in it. Nothing was sent.`);
   }
-  return [first, second];
+  return values;
 }
 
 /** One line as it is typed on a terminal, shown; what is pasted after it is dropped. */
@@ -42,7 +54,7 @@ export async function readLine(io: Pick<CliIo, 'stdin' | 'stderr'>, question: st
 
 const MOST_INPUT = 64 * 1024;
 
-async function twoLines(stdin: CliIo['stdin'], labels: readonly [string, string]): Promise<[string, string]> {
+async function linesOf(stdin: CliIo['stdin'], labels: readonly string[]): Promise<string[]> {
   let text = '';
   stdin.setEncoding('utf8');
   for await (const part of stdin) {
@@ -53,20 +65,20 @@ async function twoLines(stdin: CliIo['stdin'], labels: readonly [string, string]
   }
   const lines = text.split(/\r?\n/).map((line) => line.trim());
   while (lines.at(-1) === '') lines.pop();
-  const [first, second] = lines;
-  if (lines.length !== 2 || first === undefined || second === undefined) {
+  if (lines.length !== labels.length) {
+    const wanted = labels.length === 1 ? 'one line' : 'two lines';
     throw new BadSecretInput(
-      `Standard input must be two lines: ${labels[0]}, then ${labels[1]}. It had ${lines.length}.`,
+      `Standard input must be ${wanted}: ${labels.join(', then ')}. It had ${lines.length}.`,
     );
   }
-  return [first, second];
+  return lines;
 }
 
 /** Reads keys one by one, since a line editor would show them. Pasting both lines at once works too. */
 async function ask(
   { stdin, stderr }: Pick<CliIo, 'stdin' | 'stderr'>,
-  labels: readonly [string, string],
-): Promise<[string, string]> {
+  labels: readonly string[],
+): Promise<string[]> {
   const answers: string[] = [];
   let line = '';
   let before = '';
@@ -86,9 +98,8 @@ async function ask(
           answers.push(line.trim());
           line = '';
           stderr.write('\n');
-          const [first, second] = answers;
-          if (first !== undefined && second !== undefined) return [first, second];
-          stderr.write(`${labels[1]} (not shown): `);
+          if (answers.length === labels.length) return answers;
+          stderr.write(`${labels[answers.length]} (not shown): `);
         } else line += key;
       }
     }

@@ -234,7 +234,9 @@ class FileReader {
       const name = nameOf(key.value);
       const inner = [...path, name];
       // A key without a value is as good as absent, so that its default holds.
-      const read = this.#value(value, inner, SECRET_KEYS.has(name) && path.length > 1);
+      // What an automation's secrets are encrypted to is no secret.
+      const isPublic = path.includes('handoffs') && name === 'publicKey';
+      const read = this.#value(value, inner, SECRET_KEYS.has(name) && path.length > 1 && !isPublic);
       return read === null ? [] : [[name, read]];
     });
     return Object.fromEntries(entries);

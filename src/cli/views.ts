@@ -1,5 +1,5 @@
 import type { Truth } from '../domain/condition.ts';
-import { isLive, type Handoff, type HandoffContent } from '../domain/handoff.ts';
+import { AUTOMATION, isLive, type Automation, type Handoff, type HandoffContent } from '../domain/handoff.ts';
 import type { Action, Step } from '../domain/action.ts';
 import type {
   ApplyChange,
@@ -201,7 +201,7 @@ function handoffRows(sheet: Sheet, handoffs: readonly HandoffRow[]): string[] {
           handoff.claimedBy === null ? handoff.state : `${handoff.state} by ${handoff.claimedBy}`,
           deadline(handoff, sheet.now),
         ],
-        ...note(handoff.evidence ?? null),
+        ...note(handoff.evidence ?? automationWords(handoff.automation)),
       ]),
     ),
     '',
@@ -211,11 +211,15 @@ function handoffRows(sheet: Sheet, handoffs: readonly HandoffRow[]): string[] {
 }
 
 /** What to type to bring a hand-off forward. */
-function nextCommand(sheet: Sheet, handoff: Pick<Handoff, 'id' | 'state' | 'tenantId'>): string {
+function nextCommand(
+  sheet: Sheet,
+  handoff: Pick<Handoff, 'id' | 'state' | 'tenantId' | 'claimedBy'>,
+): string {
   switch (handoff.state) {
     case 'open':
       return `${sheet.command} handoffs claim ${shortId(handoff.id)}`;
     case 'claimed':
+      if (handoff.claimedBy === AUTOMATION) return `${sheet.command} handoffs show ${shortId(handoff.id)}`;
       return `${sheet.command} submit ${shortId(handoff.id)}`;
     case 'submitted':
       return `${sheet.command} reconcile ${handoff.tenantId} --wait`;
@@ -231,10 +235,25 @@ export function handoffsText(sheet: Sheet, handoffs: readonly Handoff[]): string
   return handoffRows(sheet, handoffs).join('\n');
 }
 
+/** What people should know of it: that it failed, or why it is not there yet; null: nothing. */
+function automationWords(automation: Automation | null): string | null {
+  if (!automation || automation.error === null) return null;
+  const { state, error, attempts } = automation;
+  return state === 'failed' ? `The automation failed: ${error}` : `Attempt ${attempts} failed: ${error}`;
+}
+
+function automationText(automation: Automation, now: Date): string {
+  const { state, webhook, attempts, since } = automation;
+  const words = automationWords(automation);
+  const tried = attempts === 1 ? 'one attempt' : `${attempts} attempts`;
+  return `${state} since ${ago(since, now)}, ${tried}, ${webhook}${words === null ? '' : `. ${words}`}`;
+}
+
 /** `parasol handoffs show ID` */
 export function handoffText(sheet: Sheet, handoff: Handoff): string {
   const { paper, now } = sheet;
-  const { claimedBy, claimedAt, submittedBy, submittedAt, revealedTo, revealedAt, evidence } = handoff;
+  const { claimedBy, claimedAt, submittedBy, submittedAt, revealedTo, revealedAt, evidence, automation } =
+    handoff;
   const due = deadline(handoff, now);
   const byWhen = (who: string, at: string | null) => (at === null ? who : `${who}, ${ago(at, now)}`);
   const attested = handoff.attested ? '; attested, which is no evidence' : '';
@@ -251,6 +270,7 @@ export function handoffText(sheet: Sheet, handoff: Handoff): string {
     ...(revealedTo === null
       ? []
       : [labelled(paper, 'Shown', `the pair, to ${byWhen(revealedTo, revealedAt)}`)]),
+    ...(automation ? [labelled(paper, 'Automation', automationText(automation, now))] : []),
     ...(evidence === null ? [] : [labelled(paper, 'Evidence', evidence)]),
     ...(!isLive(handoff)
       ? []

@@ -5,6 +5,7 @@ import { afterAll, describe, expect, it, test } from 'vitest';
 import { EXIT, type CliIo } from '../../src/cli/io.ts';
 import { widthOf } from '../../src/cli/table.ts';
 import type { RekeyReport } from '../../src/reconciler/commands.ts';
+import type { Handoff } from '../../src/domain/handoff.ts';
 import * as canned from './canned.ts';
 import { fakeService, run, type Routes } from './harness.ts';
 
@@ -297,6 +298,30 @@ describe('hand-offs', () => {
     expect(out).toContain('open again');
   });
 
+  const given = (automation: Handoff['automation'], more: Partial<Handoff> = {}) => ({
+    'GET /handoffs': answer({ items: [{ ...canned.handoff, ...more, automation }] }),
+    [`GET /handoffs/${canned.handoff.id}`]: answer({ ...canned.handoff, ...more, automation }),
+  });
+  const tried = { webhook: 'https://rpa.example/work', attempts: 3, since: canned.handoff.openedAt };
+
+  it('that an automation has wait for nobody, and say how far it is', async () => {
+    const error = 'it answered with status 503';
+    const claimed = { state: 'claimed', claimedBy: 'automation' } as const;
+    const has = given({ ...tried, state: 'delivering', error }, claimed);
+    const list = await withService(['handoffs'], {}, has);
+    expect(list.out).toContain('Attempt 3 failed: it answered with status 503');
+    expect(list.code).toBe(EXIT.ok);
+    const shown = await withService(['handoffs', 'show', canned.handoff.id.slice(-8)], {}, has);
+    expect(shown.out.replaceAll(/\s+/g, ' ')).toContain('3 attempts, https://rpa.example/work');
+  });
+
+  it('that an automation failed at wait for a person, and say why', async () => {
+    const failed = given({ ...tried, state: 'failed', error: 'it says: no robot' });
+    const list = await withService(['handoffs'], {}, failed);
+    expect(list.out).toContain('The automation failed: it says: no robot');
+    expect(list.code).toBe(EXIT.person);
+  });
+
   test.each([
     ['nobody knows', 'ffffffff', 'There is no hand-off ffffffff.'],
     ['two have in common', '', '2 hand-offs end in'],
@@ -401,6 +426,19 @@ describe('credential', () => {
     expect(ran.asked).toMatchObject([{ path, body }]);
     expect(ran.out).toContain('sealed as ab12');
     expect(ran.out + ran.err).not.toContain('sentinel');
+  });
+
+  it('replaces the one secret of an automation', async () => {
+    const path = '/tenants/acme/credentials/automation';
+    const one = { input: 'whsec_sentinel\n' };
+    const ran = await withService(['credential', 'acme', 'automation'], one, { [`PUT ${path}`]: sealed });
+    expect(ran.asked).toMatchObject([{ path, body: { secret: 'whsec_sentinel' } }]);
+    expect(ran.out).toContain('It signs from now on');
+    expect(ran.out + ran.err).not.toContain('sentinel');
+    const two = { input: 'a\nb\n' };
+    const refused = await withService(['credential', 'acme', 'automation'], two, { [`PUT ${path}`]: sealed });
+    expect(refused.err).toContain('Standard input must be one line');
+    expect(refused.code).toBe(EXIT.refused);
   });
 
   it('takes the member of an integration key, and of no other', async () => {
