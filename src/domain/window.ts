@@ -1,5 +1,3 @@
-import { Cron } from 'croner';
-
 /** A rotation window: days, hours and a time zone, such as `Sat 02:00-06:00 Europe/Madrid` (design.md §6). */
 
 const DAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'] as const;
@@ -55,23 +53,69 @@ function isTimeZone(zone: string): boolean {
  * that a change of the clocks leaves out do not come that day.
  */
 export function isOpen(text: string, now: Date): boolean {
+  return isOpenAt(known(text), now);
+}
+
+function known(text: string): Window {
   const window = parseWindow(text);
   if (!window) throw new Error(`not a window: ${text}`);
+  return window;
+}
+
+function isOpenAt(window: Window, now: Date): boolean {
   const { days, from, to, zone } = window;
   const { day, minute } = wallClock(now, zone);
   if (from < to) return days.includes(day) && minute >= from && minute < to;
   return (days.includes(day) && minute >= from) || (days.includes((day + 6) % 7) && minute < to);
 }
 
+const MINUTE = 60_000;
+const DAY = 24 * 60;
+const WEEK = 7 * DAY;
+
 /** When the window opens next; `now` itself while it is open. */
 export function opensAt(text: string, now: Date): Date {
-  if (isOpen(text, now)) return now;
-  const { days, from, zone } = parseWindow(text)!;
-  const opening = new Cron(`${from % 60} ${Math.floor(from / 60)} * * ${days.join(',')}`, {
-    timezone: zone,
-    paused: true,
+  const window = known(text);
+  let from = now;
+  // A change of the clocks may leave an opening out, bring one twice, or open the window by itself: it is a new start.
+  while (!isOpenAt(window, from)) {
+    const opens = openingAfter(window, from);
+    const changed = changeOfClocks(window.zone, from, opens);
+    if (!changed) return opens;
+    from = changed;
+  }
+  return from;
+}
+
+/** As if the clocks stayed as they are. */
+function openingAfter({ days, from, zone }: Window, now: Date): Date {
+  const { day, minute } = wallClock(now, zone);
+  const waits = days.map((one) => {
+    const ahead = (one - day) * DAY + from - minute;
+    return ahead > 0 ? ahead : ahead + WEEK;
   });
-  return opening.nextRun(now) ?? now;
+  return new Date(wholeMinute(now) + Math.min(...waits) * MINUTE);
+}
+
+const wholeMinute = (at: Date): number => Math.floor(at.getTime() / MINUTE) * MINUTE;
+
+/** The first minute at which the zone's clock runs otherwise than at the beginning; null: it does not change. */
+function changeOfClocks(zone: string, after: Date, until: Date): Date | null {
+  const ahead = (ms: number): number => {
+    const { day, minute } = wallClock(new Date(ms), zone);
+    return (day * DAY + minute - ms / MINUTE) % WEEK;
+  };
+  const same = (a: number, b: number) => (a - b) % WEEK === 0;
+  let before = wholeMinute(after);
+  let changed = until.getTime();
+  const usual = ahead(before);
+  if (same(ahead(changed), usual)) return null;
+  while (changed - before > MINUTE) {
+    const middle = wholeMinute(new Date((before + changed) / 2));
+    if (same(ahead(middle), usual)) before = middle;
+    else changed = middle;
+  }
+  return new Date(changed);
 }
 
 function wallClock(now: Date, zone: string): { day: number; minute: number } {
