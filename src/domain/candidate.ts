@@ -87,8 +87,9 @@ export function assess(
   if (!isFresh(proof, observedAt)) return keep('it could not be proved yet');
   const wanted = credential.member ?? activeMember(spec, ground.credentials);
   if (!proof.value.authenticates) {
-    return isActiveAndSeen(ground, wanted)
-      ? as('dead', 'ConnectWise refuses it')
+    if (isActiveAndSeen(ground, wanted)) return as('dead', 'ConnectWise refuses it');
+    return slotOf(spec, wanted) === null
+      ? as('superseded', `the spec no longer names its member ${wanted}`)
       : keep(`ConnectWise refuses it, which says nothing while ${wanted} is not seen active`);
   }
   const { member, levels, allowList, unreadable } = proof.value;

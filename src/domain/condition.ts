@@ -11,7 +11,7 @@ import type { HeldCredential } from './credential.ts';
 import type { Write } from './evidence.ts';
 import type { Handoff } from './handoff.ts';
 import { rotationHealthy } from './checks-rotation.ts';
-import type { Facts, Reference } from './observation.ts';
+import type { Facts, Reference, Switched } from './observation.ts';
 import type { Rotation, RotationPhase } from './rotation.ts';
 import type { TenantSpec } from './tenant.ts';
 import type { UmbrellaRotation } from './umbrella-rotation.ts';
@@ -80,6 +80,8 @@ export interface IntegrationMemory {
   slots?: { of: string[]; now: string[] };
   /** How the last rotation of the integration key ended. */
   lastRotation?: { id: string; phase: RotationPhase; endedAt: string; outcome: string };
+  /** Members that Parasol switched on or off just now (`believed`). */
+  switched?: Switched[];
   /** When pairs that were taken out of use were called with last, to see whether they are dead. */
   retiredCheckedAt?: string;
   /** What the facts and this memory speak of (`subjectOf`); another site or console is another subject. */

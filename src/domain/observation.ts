@@ -1,5 +1,5 @@
 import { weightOf, type Failure } from './outcome.ts';
-import type { Level } from './tenant.ts';
+import { sameIdentifier, type Level } from './tenant.ts';
 
 /**
  * What one reconcile read from the vendors, and what is remembered of it.
@@ -200,6 +200,37 @@ export function remember(known: Facts, observation: Observation): Facts {
     facts.candidates[id] = rememberOne(known.candidates[id], reading, at);
   }
   return facts;
+}
+
+/** A write of Parasol's to a member; `active` is null where it is not known any more what it was to be. */
+export interface Switched {
+  identifier: string;
+  active: boolean | null;
+  at: string;
+}
+
+/**
+ * ConnectWise's lists may be older than its answers for as long as `settleMs`: one that does not show what was written
+ * just now is not believed, or the refusal of a key whose member was just switched off would count as its death.
+ */
+export function believed(
+  observation: Observation,
+  switched: Switched[],
+  { now, settleMs }: { now: Date; settleMs: number },
+): Observation {
+  const { members } = observation;
+  if (!members?.ok) return observation;
+  const older = switched.find(({ identifier, active, at }) => {
+    const shown = members.value.items.find((one) => sameIdentifier(one.identifier, identifier));
+    return (
+      now.getTime() - Date.parse(at) < settleMs && shown?.inactive !== (active === null ? null : !active)
+    );
+  });
+  if (!older) return observation;
+  const detail = `${older.identifier} was changed just now, and the list may be older`;
+  const { at, source, credentialId } = members;
+  const failure: Failure = { kind: 'OutcomeUnknown', detail };
+  return { ...observation, members: { ok: false, failure, at, source, credentialId } };
 }
 
 function rememberOne<T>(

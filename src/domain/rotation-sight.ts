@@ -2,7 +2,7 @@ import { assess, type CandidateDecision } from './candidate.ts';
 import type { HeldCredential } from './credential.ts';
 import { activeKey, activeMember, diff, findMember } from './drift.ts';
 import { toMs } from './duration.ts';
-import { expectedWrites, newestWrite, provedCadence } from './evidence.ts';
+import { allWrites, expectedWrites, newestWrite, provedCadence } from './evidence.ts';
 import { AUTOMATION, type Handoff } from './handoff.ts';
 import { isFresh, type KeyProof, type Remembered } from './observation.ts';
 import {
@@ -40,8 +40,12 @@ export function sightOf(ground: RotationGround, rotation: Rotation): Sight {
     overAge: key !== null && now.getTime() - Date.parse(key.createdAt) > toMs(spec.rotation.maxAge),
     beginning: rotation.phase === 'Pending' ? beginning(ground, rotation) : null,
     target: target === null ? 'unseen' : targetState(ground, rotation, target),
+    // The member that Umbrella is to write as may hold the key that it uses, whoever knows that key.
     mayStopTarget:
-      target !== null && !(old?.member && sameIdentifier(old.member, target)) && mayStopNamed(ground, target),
+      target !== null &&
+      !sameIdentifier(target, activeMember(spec, ground.credentials)) &&
+      !(old?.member && sameIdentifier(old.member, target)) &&
+      mayStopNamed(ground, target),
     freshIdentifier: freshIdentifier(ground, target ?? activeMember(spec, ground.credentials)),
     given: givenPair(ground, rotation),
     installable: installable(ground, rotation),
@@ -239,7 +243,7 @@ const named = ({ id, fingerprint, member }: HeldCredential): NamedKey => ({
 
 function givenPair(ground: RotationGround, rotation: Rotation): Sight['given'] {
   const { credentials, candidates } = ground;
-  const { fresh, target } = rotation;
+  const { old, fresh, target } = rotation;
   const known = credentials.find(({ id }) => id === fresh?.credentialId) ?? mendedBy(ground, rotation);
   if (known && (rotation.reversed || known.state === 'active')) {
     const { becomes, because } = assess(ground, known, proofOf(ground, known));
@@ -249,6 +253,7 @@ function givenPair(ground: RotationGround, rotation: Rotation): Sight['given'] {
   const own = candidates.find(({ credential }) => credential.id === fresh?.credentialId);
   const alive = candidates.find(
     ({ credential, becomes }) =>
+      credential.id !== old?.credentialId &&
       credential.member !== null &&
       target !== null &&
       sameIdentifier(credential.member, target) &&
@@ -343,8 +348,9 @@ function firstWriteBy(
   );
 }
 
-function newestWriteBy({ spec, facts }: RotationGround, member: string): OldKey['lastWrite'] {
-  const writes = facts.writes?.value ? expectedWrites(spec, facts.writes.value) : [];
+/** By whoever: the old key may be of a member that is none of this tenant's. */
+function newestWriteBy({ facts }: RotationGround, member: string): OldKey['lastWrite'] {
+  const writes = facts.writes?.value ? allWrites(facts.writes.value) : [];
   const found = writes.find(({ by }) => sameIdentifier(by, member));
   return found ? { at: found.at, configuration: found.configuration } : null;
 }
@@ -363,9 +369,9 @@ function memberState(
   identifier: string | null,
 ): Sight['oldMember'] {
   if (identifier === null) return 'none';
-  if (slotOf(spec, identifier) === null) return 'stranger';
   if (!isFresh(facts.members, observedAt)) return 'unseen';
   const member = findMember(facts.members.value.items, identifier);
-  if (!member) return facts.members.value.controlSeen ? 'none' : 'unseen';
-  return member.inactive ? 'inactive' : 'active';
+  if (member) return member.inactive ? 'inactive' : 'active';
+  if (!facts.members.value.controlSeen) return 'unseen';
+  return slotOf(spec, identifier) === null ? 'stranger' : 'none';
 }

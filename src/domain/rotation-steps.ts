@@ -25,7 +25,7 @@ function stepsOf(ground: PlanningGround, rotation: Rotation): Step[] {
   if (rotation.undoing) return off(ground, target, 'The rotation is taken back.');
   const member = beside(ground, target) ? prepareMember(ground, target) : [];
   const cut =
-    rotation.cutNow && !rotation.adopted && rotation.old?.member
+    rotation.cutNow && !rotation.adopted && rotation.old?.member && !isShared(rotation)
       ? off(ground, rotation.old.member, 'It was asked to be cut at once.')
       : [];
   switch (phase) {
@@ -112,12 +112,13 @@ function install(ground: PlanningGround, rotation: Rotation, target: string): St
  * The old key is deleted by a person, and seen dead, while its member is active; then the member goes off
  * (rulings 19). Where that cannot be waited for, the member goes off, and the death stays unproved.
  */
-function retire(ground: PlanningGround, { old, cause }: Rotation): Step[] {
+function retire(ground: PlanningGround, rotation: Rotation): Step[] {
+  const { old, cause } = rotation;
   if (!old?.member) return [];
   const why = old.deadSince ? 'Its key was seen dead.' : 'Its key is out of use.';
-  if (old.deadSince) return off(ground, old.member, why);
+  if (old.deadSince) return isShared(rotation) ? [] : off(ground, old.member, why);
   const member = findMember(ground.facts.members?.value?.items ?? [], old.member);
-  const stops = member !== null && mayStop(ground, member);
+  const stops = member !== null && mayStop(ground, member) && !isShared(rotation);
   const place = { ...names(ground), member: old.member };
   const asks = (subject: string, content: ReturnType<typeof deleteKey>): Step => ({
     action: { kind: 'open-handoff', handoff: 'delete-key', subject, content },
@@ -136,6 +137,10 @@ function retire(ground: PlanningGround, { old, cause }: Rotation): Step[] {
   const waited = cause === 'compromise' || ground.overdueDeletions.includes(old.fingerprint);
   return waited ? [...off(ground, old.member, why), deletion] : [deletion];
 }
+
+/** Both keys are of one member, which the new one needs. */
+const isShared = ({ old, target }: Rotation): boolean =>
+  old?.member != null && target !== null && sameIdentifier(old.member, target);
 
 function isAlive({ facts, observedAt }: PlanningGround, credentialId: string | null): boolean {
   const proof = credentialId === null ? undefined : facts.candidates[credentialId];

@@ -143,7 +143,7 @@ export interface Sight {
   /** The first write as the target since then, or a person's word where nothing can show it. */
   adopted: Rotation['adopted'];
   oldKey: 'none' | 'unheld' | 'unseen' | 'works' | 'refused';
-  /** `stranger`: none of this tenant's members, so that nothing but its key tells of it. */
+  /** `stranger`: none of this tenant's members, and not shown, so that nothing but its key tells of it. */
   oldMember: 'none' | 'unseen' | 'active' | 'inactive' | 'stranger';
   /** Nothing but Umbrella uses the old member, so that it may be switched off (rulings 9). */
   mayStopOld: boolean;
@@ -426,13 +426,9 @@ function retire(rotation: Rotation, sight: Sight): Rotation {
     const how = off ? `; ${old?.member ?? 'its member'} is inactive` : '';
     return end(rotation, done, sight, `The old key was seen dead at ${old?.deadSince}${how}.`);
   }
-  if (sight.mayStopOld) {
-    const gone = sight.oldKey === 'refused' || sight.oldKey === 'unheld' || sight.oldKey === 'none';
-    return off && gone ? end(rotation, 'RetirementUnproved', sight, unproved(rotation)) : rotation;
-  }
-  return sight.oldKey === 'unheld' && sight.deletionSaid
-    ? end(rotation, 'RetirementUnproved', sight, unproved(rotation))
-    : rotation;
+  const gone = sight.oldKey === 'refused' || sight.oldKey === 'unheld' || sight.oldKey === 'none';
+  const said = !sight.mayStopOld && sight.oldKey === 'unheld' && sight.deletionSaid;
+  return (off && gone) || said ? end(rotation, 'RetirementUnproved', sight, unproved(rotation)) : rotation;
 }
 
 function unproved({ old }: Rotation): string {

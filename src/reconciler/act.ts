@@ -1,5 +1,5 @@
 import { rolesNamed, findMember, theRole } from '../domain/drift.ts';
-import { isFresh } from '../domain/observation.ts';
+import { isFresh, type Switched } from '../domain/observation.ts';
 import { describeFailure, type Outcome } from '../domain/outcome.ts';
 import { describeAction, intentKey, type Action, type Step } from '../domain/action.ts';
 import { isOwned, SETTLE_MS, type OwnedObject, type PlanningGround } from '../domain/ground.ts';
@@ -102,6 +102,8 @@ export interface Acted {
   unsettled: string[];
   /** Keys of what was tried, however it ended. */
   tried: string[];
+  /** Members that were switched on or off, or may have been. */
+  switched: Switched[];
 }
 
 export interface ActInput {
@@ -127,6 +129,7 @@ export async function act(deps: ActDeps, input: ActInput, limits: ActLimits): Pr
     owned: [],
     unsettled: [],
     tried: [],
+    switched: [],
   };
   for (const { action, state } of input.steps) {
     const key = intentKey(action);
@@ -172,6 +175,11 @@ async function actOnce(
   const before = deps.vendors.callsOf(context).writes;
   const outcome = await perform(writes, action, ground, deps.clock);
   acted.sent ||= deps.vendors.callsOf(context).writes > before;
+  if (action.kind === 'change-member' && (outcome.ok || outcome.failure.kind === 'OutcomeUnknown')) {
+    const { identifier, set } = action;
+    const at = deps.clock.now().toISOString();
+    if (set.active !== undefined) acted.switched.push({ identifier, active: set.active, at });
+  }
   if (outcome.ok) {
     acted.settled.push({ id: intent.id, outcome: 'applied', note: 'answered' });
     if (outcome.value) acted.owned.push(outcome.value);

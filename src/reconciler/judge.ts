@@ -5,9 +5,10 @@ import { evaluate, type Condition, type IntegrationMemory } from '../domain/cond
 import type { HeldCredential } from '../domain/credential.ts';
 import { activeKey, activeMember, diff, findMember, type Difference, type Drift } from '../domain/drift.ts';
 import { expectedWrites } from '../domain/evidence.ts';
-import { servingMembers, type OwnedObject, type PlanningGround } from '../domain/ground.ts';
+import { servingMembers, SETTLE_MS, type OwnedObject, type PlanningGround } from '../domain/ground.ts';
 import { adoption } from '../domain/handoff-progress.ts';
 import {
+  believed,
   isFresh,
   remember,
   type Facts,
@@ -72,7 +73,10 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
   const observedAt = observation.at;
   const seen = {
     spec,
-    facts: remember(standing.facts, observation),
+    facts: remember(
+      standing.facts,
+      believed(observation, look.memory.switched ?? [], { now, settleMs: SETTLE_MS }),
+    ),
     observedAt,
     credentials: snapshot.credentials,
   };
@@ -204,7 +208,7 @@ function consequences(ground: RotationGround, stored: Rotation, rotation: Rotati
     const credential = credentials.find((held) => held.id === id);
     if (credential && credential.state !== becomes) moved.push({ credential, becomes, because });
   };
-  const { old, fresh, adopted } = rotation;
+  const { old, fresh, adopted, target } = rotation;
   const undone = rotation.undoing && isOver(rotation) && !isOver(stored);
   if (adopted) become(fresh?.credentialId, 'active', adopted.evidence.replace(/\.$/, ''));
   if (old?.deadSince) {
@@ -213,9 +217,14 @@ function consequences(ground: RotationGround, stored: Rotation, rotation: Rotati
   } else if (adopted) {
     become(old?.credentialId, 'superseded', `Umbrella uses ${fresh?.fingerprint} by now`);
   }
-  if (undone && fresh) {
-    const same = old?.member != null && fresh.member !== null && sameIdentifier(old.member, fresh.member);
-    become(fresh.credentialId, same ? 'refused' : 'superseded', 'the rotation was taken back');
+  if (undone && target !== null) {
+    const off = findMember(ground.facts.members?.value?.items ?? [], target)?.inactive;
+    const given = credentials.filter(
+      ({ id, state, member }) =>
+        id === fresh?.credentialId ||
+        ((state === 'candidate' || state === 'proved') && member !== null && sameIdentifier(member, target)),
+    );
+    for (const { id } of given) become(id, off ? 'superseded' : 'refused', 'the rotation was taken back');
   }
   return moved;
 }
@@ -245,14 +254,14 @@ function remembered(ground: RotationGround, stored: Rotation, rotation: Rotation
 }
 
 /** A member whose keys were not all seen dead is never used again, nor is one of a compromised key (rulings 19). */
-function spentMember({ spec, credentials }: RotationGround, rotation: Rotation): string | null {
+function spentMember({ spec, credentials, memory }: RotationGround, rotation: Rotation): string | null {
   const { old, target, undoing, cause, phase } = rotation;
   const retired = undoing ? target : (old?.member ?? null);
   const kept = undoing ? (old?.member ?? null) : target;
   if (retired === null || slotOf(spec, retired) === null || phase === 'Failed') return null;
   if (kept !== null && sameIdentifier(kept, retired)) return null;
   const asked = rotation.history.some((entry) => entry.phase === 'AwaitingKey');
-  if (undoing) return asked ? retired : null;
+  if (undoing) return asked && !sameIdentifier(retired, activeMember(spec, credentials)) ? retired : null;
   const undead = credentials.some(
     ({ id, member, state, purpose }) =>
       purpose === 'integration' &&
@@ -261,7 +270,10 @@ function spentMember({ spec, credentials }: RotationGround, rotation: Rotation):
       state !== 'dead' &&
       id !== old?.credentialId,
   );
-  return cause === 'compromise' || !old?.deadSince || undead ? retired : null;
+  const { install } = memory;
+  // It wrote before Parasol had a key of it, so that it has another, which nobody saw die.
+  const unheld = install?.member != null && sameIdentifier(install.member, retired) && !install.observable;
+  return cause === 'compromise' || !old?.deadSince || undead || unheld ? retired : null;
 }
 
 /** The pairs in their new states; what a key that came into use showed is what the key in use showed. */

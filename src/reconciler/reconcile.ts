@@ -3,7 +3,7 @@ import type { HeldCredential } from '../domain/credential.ts';
 import { toMs } from '../domain/duration.ts';
 import type { HandoffKind } from '../domain/handoff.ts';
 import { progress } from '../domain/handoff-progress.ts';
-import { noFacts, type Observation } from '../domain/observation.ts';
+import { noFacts, type Observation, type Switched } from '../domain/observation.ts';
 import { intentKey } from '../domain/action.ts';
 import { SETTLE_MS } from '../domain/ground.ts';
 import { seenToWork } from '../domain/proved.ts';
@@ -26,6 +26,7 @@ import type {
   CallContext,
   ClaimedTenant,
   HandoffChange,
+  OpenIntent,
   Result,
   RunRecord,
   Snapshot,
@@ -97,8 +98,9 @@ export async function reconcile(
       rotationId: standing.rotationId,
     };
     // What was done is believed when it was seen, so that the status tells what is, not what was sent.
+    const switched = [...(last.look.memory.switched ?? []), ...acted.switched];
     last = acted.sent
-      ? await lookWith(after, last.look.memory)
+      ? await lookWith(after, { ...last.look.memory, ...(switched.length > 0 ? { switched } : {}) })
       : { look: last.look, judged: judge(snapshot, last.look, after, deps.clock.now()) };
   }
 
@@ -170,12 +172,26 @@ function whatStands(
   const { status, owned, intents, subject } = snapshot;
   const same = status?.memory.subject === subject;
   // What became of keys and members is known by their names, whatever the spec speaks of.
-  const { install, slots, lastRotation, retiredCheckedAt } = status?.memory ?? {};
+  const {
+    install,
+    slots,
+    lastRotation,
+    retiredCheckedAt,
+    switched: earlier,
+    ...learned
+  } = status?.memory ?? {
+    type: null,
+    bursts: [],
+  };
+  const switched = [...(earlier ?? []), ...snapshot.intents.flatMap(mayHaveSwitched)].filter(
+    ({ at }) => now.getTime() - Date.parse(at) < SETTLE_MS,
+  );
   const kept = {
     ...(install ? { install } : {}),
     ...(slots ? { slots } : {}),
     ...(lastRotation ? { lastRotation } : {}),
     ...(retiredCheckedAt ? { retiredCheckedAt } : {}),
+    ...(switched.length > 0 ? { switched } : {}),
   };
   const superseded = snapshot.credentials.some(({ state }) => state === 'superseded');
   const checked = superseded && retiredDue(snapshot, now) ? { retiredCheckedAt: now.toISOString() } : {};
@@ -188,10 +204,17 @@ function whatStands(
       rotationId,
     },
     memory: {
-      ...(same ? status.memory : { type: null, bursts: [], subject, ...kept }),
+      ...(same ? learned : { type: null, bursts: [], subject }),
+      ...kept,
       ...checked,
     },
   };
+}
+
+/** An attempt of which the answer is not known, on a member that is there. */
+function mayHaveSwitched({ key, openedAt }: OpenIntent): Switched[] {
+  const identifier = /^member:(.+):change$/.exec(key)?.[1];
+  return identifier === undefined ? [] : [{ identifier, active: null, at: openedAt }];
 }
 
 async function lookAt(
@@ -203,7 +226,15 @@ async function lookAt(
   memory: Look['memory'],
 ): Promise<{ look: Look; judged: Judgement }> {
   const { spec } = snapshot.tenant;
-  const look = await observe({ spec, keys, known: standing.facts, memory, vendors, context, clock });
+  const look = await observe({
+    spec,
+    keys,
+    known: standing.facts,
+    memory,
+    vendors,
+    context,
+    clock,
+  });
   return { look, judged: judge(snapshot, look, standing, clock.now()) };
 }
 
@@ -216,6 +247,7 @@ const NOTHING_DONE: Acted = {
   owned: [],
   unsettled: [],
   tried: [],
+  switched: [],
 };
 
 /** Writes are for mode `repair` only, here and once more at the last door (design.md §3.8). */
