@@ -52,8 +52,13 @@ export const toRotation = ({ record, admittedAt, wish }: typeof rotations.$infer
   wish,
 });
 
-/** Keeps a rotation as it is now; a wish that this run heeded is no longer one, a later one stays. */
+/**
+ * Keeps a rotation as it is now; a wish that this run heeded is no longer one, a later one stays. One that a person
+ * asked for while a run began another by itself is the one that stands. The caller holds the tenant's lock.
+ */
 export async function keepRotation(tx: Executor, rotation: Rotation, heeded: Wish | null): Promise<void> {
+  const live = await liveRotation(tx, rotation.tenantId);
+  if (live && live.id !== rotation.id) return;
   const { admittedAt, wish: _, ...record } = rotation;
   const kept = {
     phase: rotation.phase,
