@@ -264,7 +264,9 @@ describe('what went wrong once', () => {
       [look(), key(), minutes, { do: 'rollback' }, look({ members: 'stale' })],
     ],
   ])('%s', async (_, chosen, events) => {
-    await ends(await play(chosen, events));
+    const world = await play(chosen, events);
+    await ends(world);
+    expect(world.works(world.holds)).toBe(true);
   });
 
   it('a member was used again whose first key Parasol never had, though that was seen to write', async () => {

@@ -485,7 +485,7 @@ export class World {
         Promise.resolve({
           tenant: this.#tenant(),
           status: this.status,
-          credentials: this.credentials.map(({ key: _, ...held }) => held),
+          credentials: this.credentials,
           sealed: Object.fromEntries(this.credentials.map(({ id, key }) => [id, key])),
           handoffs: this.handoffs.filter(isLive),
           intents: [...this.intents],
@@ -608,7 +608,15 @@ export class World {
     const createdAt = this.now.toISOString();
     const fingerprint = `fp-${key}`;
     this.credentials.push({
-      ...{ id, purpose, state, fingerprint, member, origin, createdAt, handoffId, key },
+      id,
+      purpose,
+      state,
+      fingerprint,
+      member,
+      origin,
+      createdAt,
+      handoffId,
+      key,
       lastProvedAt: null,
     });
   }

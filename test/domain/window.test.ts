@@ -183,7 +183,7 @@ describe('whatever the window and the moment', () => {
     )
     .map((ms) => new Date(ms));
 
-  it('it is open when it opens, never before, and within a fortnight', () => {
+  it('is open when it opens, never before, and within a fortnight', () => {
     fc.assert(
       fc.property(window, moment, fc.double({ min: 0, max: 1, noNaN: true }), (text, now, part) => {
         const opens = opensAt(text, now);
