@@ -33,10 +33,10 @@ function stepsOf(ground: PlanningGround, rotation: Rotation): Step[] {
       return [
         ...cut,
         ...member,
-        issue(ground, rotation, target, `waits for the role and the member ${target}`),
+        ...issue(ground, rotation, target, `waits for the role and the member ${target}`),
       ];
     case 'AwaitingKey':
-      return [...cut, ...member, issue(ground, rotation, target, null)];
+      return [...cut, ...member, ...issue(ground, rotation, target, null)];
     case 'Verifying':
       return [...cut, ...member];
     case 'AwaitingInstall':
@@ -53,23 +53,27 @@ function stepsOf(ground: PlanningGround, rotation: Rotation): Step[] {
 const beside = ({ spec, credentials }: PlanningGround, target: string): boolean =>
   !sameIdentifier(target, activeMember(spec, credentials));
 
+/** What a rollback puts back is there already. */
 function issue(
   ground: PlanningGround,
-  { reason, cause }: Rotation,
+  { reason, cause, reversed }: Rotation,
   target: string,
   waits: string | null,
-): Step {
-  return {
-    action: {
-      kind: 'open-handoff',
-      handoff: 'issue-integration-key',
-      subject: target,
-      content: issueIntegrationKey({ ...names(ground), member: target }, reason ?? WHY[cause]),
+): Step[] {
+  if (reversed) return [];
+  return [
+    {
+      action: {
+        kind: 'open-handoff',
+        handoff: 'issue-integration-key',
+        subject: target,
+        content: issueIntegrationKey({ ...names(ground), member: target }, reason ?? WHY[cause]),
+      },
+      state: waits === null ? 'now' : 'later',
+      because: waits ?? 'Asks a person for a key.',
+      removes: cause === 'invalid' ? ['integrationKey', 'integrationKey.member'] : [],
     },
-    state: waits === null ? 'now' : 'later',
-    because: waits ?? 'Asks a person for a key.',
-    removes: cause === 'invalid' ? ['integrationKey', 'integrationKey.member'] : [],
-  };
+  ];
 }
 
 const WHY: Record<Rotation['cause'], string> = {

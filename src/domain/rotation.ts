@@ -347,6 +347,7 @@ function step(rotation: Rotation, sight: Sight): Rotation {
         ? enter(rotation, 'AwaitingKey', sight, `${rotation.target} is active, with role and levels.`)
         : rotation;
     case 'AwaitingKey':
+      if (rotation.reversed && (!sight.given || sight.given.state === 'lost')) return again(rotation, sight);
       return sight.given && sight.given.state !== 'lost'
         ? enter(
             { ...rotation, fresh: sight.given.key },

@@ -263,6 +263,11 @@ describe('what went wrong once', () => {
       USUAL,
       [look(), key(), minutes, { do: 'rollback' }, look({ members: 'stale' })],
     ],
+    [
+      'a key that was deleted as its rotation was taken back was waited for, for ever',
+      { ...USUAL, tenant: 'not dedicated' },
+      [look(), { do: 'compromise' }, day, { do: 'rollback' }, { do: 'delete' }, day],
+    ],
   ])('%s', async (_, chosen, events) => {
     const world = await play(chosen, events);
     await ends(world);

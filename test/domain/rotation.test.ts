@@ -69,6 +69,13 @@ describe('the way of a rotation', () => {
       'AwaitingInstall',
     ],
 
+    [
+      'fails where what is to be put back died before',
+      { ...awaitingKey, ...reversed },
+      { given: given('lost') },
+      'Failed',
+    ],
+
     ['hands the key over once it is proved', verifying, { given: given('proved') }, 'AwaitingInstall'],
     ['waits while it is not proved', verifying, { given: given('waiting') }, 'Verifying'],
     ['waits for its window', verifying, { given: given('proved'), windowOpen: false }, 'Verifying'],
@@ -387,8 +394,8 @@ describe('a rollback', () => {
 
   it('of a rollback changes nothing', () => {
     for (const parts of [{ reversed: true }, { undoing: true }]) {
-      const now = advanced(back('AwaitingKey', parts), { target: 'ready' });
-      expect(now).toEqual({ ...back('AwaitingKey', parts), wish: null });
+      const rotation = back('PreparingMember', parts);
+      expect(advanced(rotation, { target: 'unseen' })).toEqual({ ...rotation, wish: null });
     }
   });
 
