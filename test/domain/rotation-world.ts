@@ -538,7 +538,7 @@ export class World {
         )
           continue;
         const { change: _, ...opened } = change;
-        this.handoffs.push({ ...NEW_HANDOFF, ...opened, tenantId: this.spec.id, openedAt: at });
+        this.handoffs.push({ ...opened, ...NEW_HANDOFF, tenantId: this.spec.id, openedAt: at });
         continue;
       }
       const known = this.handoffs.find(({ id }) => id === change.id);
@@ -699,6 +699,7 @@ const NEW_HANDOFF = {
   revealedAt: null,
   revealedTo: null,
   closedAt: null,
+  automation: null,
   evidence: null,
 } as const;
 
