@@ -22,9 +22,9 @@ import type { World } from './world.ts';
 /**
  * How it behaves to the next requests. `at-once`: does it, and answers so. `later`: takes it, and answers when
  * `answerLater` lets it. `decline`: says that people are to do it. `refuse`, `fail`: statuses 403, 503. `silent`: never
- * answers. `wrong-key`: encrypts the pair to a key that nobody asked for.
+ * answers. `deaf`: does it, and its answer never leaves. `wrong-key`: encrypts the pair to a key that nobody asked for.
  */
-export type RobotMood = 'at-once' | 'later' | 'decline' | 'refuse' | 'fail' | 'silent' | 'wrong-key';
+export type RobotMood = 'at-once' | 'later' | 'decline' | 'refuse' | 'fail' | 'silent' | 'deaf' | 'wrong-key';
 
 /** What requests to it are signed with, and the public key that secrets for it are encrypted to (PEM). */
 export interface RobotIdentity {
@@ -126,6 +126,7 @@ export class Robot {
     if (mood === 'fail') return this.#send(entry, response, 503, { error: 'out of order' });
     const work = JSON.parse(entry.body) as Work;
     const answer = await this.#answerTo(work, mood);
+    if (mood === 'deaf') return;
     if (mood !== 'later') return this.#send(entry, response, 200, answer);
     if (!this.#later.some(({ work: { id } }) => id === work.id)) this.#later.push({ work, answer });
     this.#send(entry, response, 202, {});
