@@ -9,7 +9,13 @@ import { runDemo, type DemoOptions } from './cli/demo.ts';
 import { processIo, type CliIo, type Wiring } from './cli/io.ts';
 import { runProgram } from './cli/program.ts';
 import { readConfig, type Config } from './config.ts';
-import { demoCompanies, scenarioSecrets, SimulatorControl, TROUBLES } from './simulator/index.ts';
+import {
+  demoCompanies,
+  robotIdentity,
+  scenarioSecrets,
+  SimulatorControl,
+  TROUBLES,
+} from './simulator/index.ts';
 import { runSimulator } from './simulator/main.ts';
 
 /** Arguments and environment → config → app → signals. */
@@ -53,7 +59,7 @@ const wiring: Wiring = {
       command: [process.execPath, ...process.execArgv, import.meta.filename],
       tenantsFile: join(ROOT, 'examples/tenants.yaml'),
       secrets: demoSecrets(),
-      technician,
+      umbrella,
       newToken: () => randomBytes(32).toString('hex'),
       stdout: io.stdout,
       env: io.env,
@@ -133,7 +139,9 @@ async function refusable<T>(doing: Promise<T>): Promise<T> {
 
 /** The variables that `examples/tenants.yaml` refers to. */
 function demoSecrets(): Record<string, string> {
-  return Object.fromEntries(
+  const robot = robotIdentity();
+  const ofRobot = { DEMO_ROBOT_SECRET: robot.secret, DEMO_ROBOT_KEY: robot.publicKey };
+  const ofTenants = Object.fromEntries(
     demoCompanies.flatMap(({ companyId }) => {
       const { managementKey, integrationKey, umbrellaApiKey, umbrellaKeyAdmin } = scenarioSecrets(companyId);
       const prefix = `DEMO_${companyId.toUpperCase()}`;
@@ -149,22 +157,16 @@ function demoSecrets(): Record<string, string> {
       ];
     }),
   );
+  return { ...ofTenants, ...ofRobot };
 }
 
-/** The technician whom the demo plays, by the simulator's hands. */
-function technician(controlUrl: string): ReturnType<DemoOptions['technician']> {
+/** Umbrella's daily sync in the demo, by the simulator's hands: each day has something to write. */
+function umbrella(controlUrl: string): ReturnType<DemoOptions['umbrella']> {
   const hands = new SimulatorControl(controlUrl);
   return {
-    makeKey: (company, member) => hands.makeKey(company, member, 'Umbrella, by Parasol'),
-    async install(company, pair) {
-      await hands.installKey(company, pair);
+    async sync(company) {
       await hands.changeFigures(company);
-      await hands.runSync(company);
-    },
-    sync: async (company) => (await hands.runSync(company)).outcome === 'succeeded',
-    async deleteKeys(company, member) {
-      for (const { publicKey } of await hands.listKeys(company, member))
-        await hands.deleteKey(company, publicKey);
+      return (await hands.runSync(company)).outcome === 'succeeded';
     },
   };
 }

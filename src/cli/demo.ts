@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TenantSummary } from '../reconciler/commands.ts';
 import { Client } from './client.ts';
-import { PlayedRotation, type StoryLine, type Technician } from './demo-rotation.ts';
+import { WatchedRotation, type DailySync, type StoryLine } from './demo-rotation.ts';
 import { EXIT, type ExitCode, type Output } from './io.ts';
 import { Paper } from './table.ts';
 import { loadTenantsFile } from './tenants-file.ts';
@@ -20,8 +20,8 @@ export interface DemoOptions {
   tenantsFile: string;
   /** Values of the variables that the file refers to. */
   secrets: Readonly<Record<string, string>>;
-  /** The hands at the vendors' screens; `controlUrl` is where the simulator takes them. */
-  technician(controlUrl: string): Technician;
+  /** Umbrella's daily sync; `controlUrl` is where the simulator takes what is asked of it. */
+  umbrella(controlUrl: string): DailySync;
   /** A token that nobody can guess. */
   newToken(): string;
   stdout: Output;
@@ -48,10 +48,10 @@ const ROTATED = 'meadow';
  */
 export async function runDemo(options: DemoOptions): Promise<ExitCode> {
   const port = Number(options.env['PARASOL_PORT'] ?? 8080);
-  const taken = await takenPort([SIMULATOR_PORT, SIMULATOR_PORT + 1, SIMULATOR_PORT + 2, port]);
+  const taken = await takenPort([0, 1, 2, 3].map((offset) => SIMULATOR_PORT + offset).concat(port));
   if (taken !== null) {
     options.stdout.write(
-      `Port ${taken} is in use. The demo needs 9080 to 9082 for the vendors, and ${port} for the service (PARASOL_PORT).\n`,
+      `Port ${taken} is in use. The demo needs 9080 to 9083 for the vendors and a robot, and ${port} for the service (PARASOL_PORT).\n`,
     );
     return EXIT.error;
   }
@@ -159,7 +159,7 @@ async function play(options: DemoOptions, place: Place, ends: () => boolean): Pr
   await client.apply(file.tenants, false);
   const paper = new Paper(options.stdout, options.env);
   const sheet = (): Sheet => ({ paper, now: options.now(), command: 'npm run parasol --' });
-  const rotation = new PlayedRotation(ROTATED, client, options.technician(TECHNICIAN), () => options.now());
+  const rotation = new WatchedRotation(ROTATED, client, options.umbrella(TECHNICIAN), () => options.now());
   const story: StoryLine[] = [];
   let shown = '';
   while (!ends()) {

@@ -20,7 +20,7 @@ import {
 expectNothingLeft();
 
 /** Where the demo's vendors always listen; they may be somebody's on this machine just now. */
-const VENDOR_PORTS = [9080, 9081, 9082];
+const VENDOR_PORTS = [9080, 9081, 9082, 9083];
 
 async function listenOn(port: number): Promise<Server | null> {
   const server = createServer();
@@ -155,21 +155,23 @@ test('two commands and a newcomer sees tenants in trouble, what to try, and how 
   expect(await leftOf(demo)).toEqual([]);
 });
 
-/** The phases of the rotation that the demo plays, and what its technician does, in the order of the story. */
-const STORY = [
-  /A whole rotation of meadow, unattended: the demo plays/,
+/** The phases of the rotation that the demo shows, and what its robot does, each in its order. */
+const PHASES = [
+  /A whole rotation of meadow, unattended: a robot/,
   /Pending +a rotation from end to end/,
   /PreparingMember +A new key for umbrella-b; [0-9a-f]{16} is to be/,
   /AwaitingKey +umbrella-b is active/,
-  /technician +makes a key on umbrella-b/,
   /Verifying +[0-9a-f]{16} was given/,
   /AwaitingInstall +The key [0-9a-f]{16}: it authenticates as umbrella-b/,
-  /technician +puts the key [0-9a-f]{16} into Umbrella/,
   /AwaitingAdoption +/,
   /Overlap +umbrella-b wrote /,
   /RetiringOld +The old key was not seen in use since/,
-  /technician +deletes the old key of umbrella-a/,
   /Completed +The old key was seen dead at/,
+];
+const ROBOT = [
+  /robot +makes a key on umbrella-b/,
+  /robot +puts the key [0-9a-f]{16} into Umbrella/,
+  /robot +deletes the old key of umbrella-a/,
 ];
 
 test('a whole rotation is played before one’s eyes in two minutes, and the next one is one’s own', async () => {
@@ -178,9 +180,11 @@ test('a whole rotation is played before one’s eyes in two minutes, and the nex
   await says(running, /and was\s+refused \d+ times/, 120_000);
   const text = running.stdout();
   const lines = text.split('\n');
-  const places = STORY.map((line) => lines.findIndex((one) => line.test(one)));
-  expect(places).not.toContain(-1);
-  expect(places).toEqual(places.toSorted((a, b) => a - b));
+  for (const story of [PHASES, ROBOT]) {
+    const places = story.map((line) => lines.findIndex((one) => line.test(one)));
+    expect(places).not.toContain(-1);
+    expect(places).toEqual(places.toSorted((a, b) => a - b));
+  }
   expect(text.replaceAll(/\s+/g, ' ')).toMatch(/synchronised \d+ times meanwhile, and was refused 0 times/);
 
   // What it says to try, tried.
@@ -195,16 +199,16 @@ test('a whole rotation is played before one’s eyes in two minutes, and the nex
   expect(await readFile(page, 'utf8')).toMatch(
     /Completed at <time[^]*ConnectWise refused it while its member was active/,
   );
-  const mine = await run(['rotate', 'meadow', '--reason', 'a drill', '--as', 'ann', '--wait'], { env });
+  const mine = await run(['rotate', 'acme', '--reason', 'a drill', '--as', 'ann', '--wait'], { env });
   expect(mine.code).toBe(3);
   expect(mine.stdout).toMatch(/Phase +AwaitingKey/);
 
-  // The slot whose old key was seen dead is used again.
+  // Here one is the technician oneself.
   const control = new SimulatorControl('http://127.0.0.1:9082');
-  const pair = await control.makeKey('meadow', 'umbrella-a');
+  const pair = await control.makeKey('acme', 'umbrella-b');
   const handoff = async (kind: string): Promise<string> => {
     const found = await until(`the hand-off ${kind}`, async () => {
-      const { stdout } = await run(['handoffs', 'meadow', '--json'], { env });
+      const { stdout } = await run(['handoffs', 'acme', '--json'], { env });
       return (JSON.parse(stdout) as { id: string; kind: string }[]).find((one) => one.kind === kind);
     });
     return found.id;
@@ -220,10 +224,10 @@ test('a whole rotation is played before one’s eyes in two minutes, and the nex
   expect((await run(ask, { env })).stderr).toContain('is shown once');
   const show = await run(['handoffs', 'show', install], { env });
   expect(show.stdout).toMatch(/Shown +the pair, to ann/);
-  const back = await run(['rollback', 'meadow', '--reason', 'enough', '--as', 'ann'], { env });
+  const back = await run(['rollback', 'acme', '--reason', 'enough', '--as', 'ann'], { env });
   expect(back).toMatchObject({ code: 0, stderr: '' });
   await until('the status tells it', async () =>
-    /It is being rolled back/.test((await run(['status', 'meadow'], { env })).stdout),
+    /It is being rolled back/.test((await run(['status', 'acme'], { env })).stdout),
   );
   running.signal('SIGINT');
   await running.ended;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Examination, PlanView, StatusView, TenantSummary } from '../../src/reconciler/commands.ts';
 import type { Handoff } from '../../src/domain/handoff.ts';
-import { demoCompanies, scenarioSecrets, seedDemo } from '../../src/simulator/index.ts';
+import { demoCompanies, robotIdentity, scenarioSecrets, seedDemo } from '../../src/simulator/index.ts';
 import {
   database,
   expectNothingLeft,
@@ -200,7 +200,8 @@ afterAll(async () => {
 
 /** The variables that the examples refer to. */
 function demoSecrets(): Record<string, string> {
-  return Object.fromEntries(
+  const robot = robotIdentity();
+  const ofTenants = Object.fromEntries(
     demoCompanies.flatMap(({ companyId }) => {
       const { managementKey, integrationKey, umbrellaApiKey, umbrellaKeyAdmin } = scenarioSecrets(companyId);
       const of = (name: string, value: string) => [`DEMO_${companyId.toUpperCase()}_${name}`, value];
@@ -216,6 +217,7 @@ function demoSecrets(): Record<string, string> {
       ];
     }),
   );
+  return { ...ofTenants, DEMO_ROBOT_SECRET: robot.secret, DEMO_ROBOT_KEY: robot.publicKey };
 }
 
 const parasol = (...args: string[]): Promise<Ran> => run(args, { env });

@@ -29,7 +29,14 @@ let data: Awaited<ReturnType<typeof folder>>;
 let service: Service;
 const resources = new AsyncDisposableStack();
 
-const start = (): Promise<Service> => startService({ databaseUrl: db.url, data: data.path });
+const services: Service[] = [];
+
+const start = async (port?: string): Promise<Service> => {
+  const env = { PARASOL_LOG_LEVEL: 'trace', ...(port === undefined ? {} : { PARASOL_PORT: port }) };
+  const started = await startService({ databaseUrl: db.url, data: data.path, env });
+  services.push(started);
+  return started;
+};
 
 beforeAll(async () => {
   db = resources.use(await database());
@@ -108,6 +115,7 @@ describe('killed', () => {
     vendors.robot.mood = 'at-once';
     service = await start();
     await completes('birch');
+    expect(asked('birch').length).toBeGreaterThan(3);
   }, 240_000);
 
   test('while the robot is at it: it answers later, with the same token', async () => {
@@ -116,9 +124,24 @@ describe('killed', () => {
     await until('it was taken', async () => (await issue('cedar'))?.automation?.state === 'accepted');
     const { port } = new URL(service.url);
     await service.kill();
-    service = await startService({ databaseUrl: db.url, data: data.path, env: { PARASOL_PORT: port } });
+    service = await start(port);
     expect(await vendors.robot.answerLater()).toEqual([202]);
     vendors.robot.mood = 'at-once';
     await completes('cedar');
   }, 240_000);
+});
+
+test('no service said a key, a secret or a token of an answer', () => {
+  const said = services.map((one) => one.stdout() + one.stderr()).join('\n');
+  const companies = ['amber', 'birch', 'cedar'];
+  const pairs = companies.flatMap((name) => [...vendors.world.company(name).keys.values()]);
+  const given = companies.map((name) => scenarioSecrets(name).integrationKey);
+  const tokens = vendors.robot.requests.map(
+    ({ body }) => (JSON.parse(body) as { respond: { token: string } }).respond.token,
+  );
+  const keys = [...pairs, ...given].flatMap(({ publicKey, privateKey }) => [publicKey, privateKey]);
+  for (const secret of [...keys, ...tokens, robotIdentity().secret]) expect(said).not.toContain(secret);
+  // It would have been found.
+  expect(said).toContain('work was sent to an automation');
+  expect(tokens.length).toBeGreaterThan(8);
 });

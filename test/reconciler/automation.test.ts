@@ -427,5 +427,10 @@ describe('the secret that signs', () => {
     await acme.deliver();
     expect(String(robot.requests[2]!.headers['webhook-signature']).split(' ')).toHaveLength(1);
     expect(robot.requests[2]).toMatchObject({ status: 503 });
+
+    // What no longer signs is destroyed as dead pairs are.
+    await acme.store.housekeeping.destroyDead(0, 10);
+    const held = (await acme.record()).credentials.filter(({ purpose }) => purpose === 'automation');
+    expect(held.map(({ state }) => state)).toEqual(['dead', 'active']);
   });
 });
