@@ -22,7 +22,9 @@ export type HandoffDecision =
   | { change: 'refresh'; id: string; content: HandoffContent }
   | { change: 'overdue'; id: string }
   | { change: 'reopen'; id: string; because: string }
-  | { change: 'close' | 'withdraw'; id: string; evidence: string };
+  | { change: 'close'; id: string; evidence: string }
+  /** Of work that nobody began since it was looked at: `claimedAt` as it was then. */
+  | { change: 'withdraw'; id: string; evidence: string; claimedAt?: string | null };
 
 /**
  * Hand-offs are closed by what was observed (rulings 17), withdrawn where the work is no longer needed, given
@@ -39,7 +41,8 @@ export function progress(
   const live = handoffs.filter(isLive);
   const decided = live.flatMap((handoff) => {
     const end = endOf(ground, handoff);
-    return end ? [end] : [...stillOpen(ground, handoff, candidates), ...overdue(ground, handoff)];
+    if (!end) return [...stillOpen(ground, handoff, candidates), ...overdue(ground, handoff)];
+    return [end.change === 'withdraw' ? { ...end, claimedAt: handoff.claimedAt } : end];
   });
   if (!mayOpen) return decided;
   for (const { action, state } of planned.steps) {

@@ -157,9 +157,10 @@ export function installIntegrationKey(
     title: `Put the key ${fingerprint} of ${names.member} into Umbrella`,
     why: `${why} No API reads or writes Umbrella’s PSA Integration Details.`,
     steps: [
+      'Claim this hand-off first: from then on Parasol takes the key for possibly in use, and cuts nothing.',
       `In Umbrella: ${names.console.toUpperCase()} Settings > PSA Integration Details > Credentials: switch to Enabled.`,
       'Paste "Public API Key" and "Private API Key" from ConnectWise’s window that is still open. Save.',
-      'If that window is closed: claim this hand-off, and whoever may read keys lets Parasol show the pair once, with `parasol reveal` and this hand-off’s id.',
+      'If that window is closed: whoever may read keys lets Parasol show the pair once, with `parasol reveal` and this hand-off’s id.',
     ],
     closedBy: observable
       ? `Parasol sees Umbrella write configurations in ConnectWise as ${names.member}, after this was opened.`

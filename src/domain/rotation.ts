@@ -218,16 +218,23 @@ function heed(rotation: Rotation, sight: Sight): Rotation {
   if (!mayBeInstalled(rotation, sight)) {
     return enter({ ...heeded, undoing: true }, rotation.phase, sight, words);
   }
+  return turnBack(heeded, sight, words);
+}
+
+/** The two keys change places: the old one is to be used again, the new one is the last to go (rulings 18). */
+function turnBack(rotation: Rotation, sight: Sight, words: string): Rotation {
   const { old, fresh, target } = rotation;
   if (!old?.credentialId || old.deadSince) {
     const why = old?.deadSince
       ? `the old key was seen dead at ${old.deadSince}`
       : 'Parasol never held the old key, so that it cannot be put back';
-    return tell(heeded, 'RollbackRefused', sight, `Cannot be rolled back: ${why}. Rotate again instead.`);
+    const stays = { ...rotation, undoing: false };
+    return tell(stays, 'RollbackRefused', sight, `Cannot be rolled back: ${why}. Rotate again instead.`);
   }
   const goes = { credentialId: fresh?.credentialId ?? null, fingerprint: fresh?.fingerprint ?? null };
   const reversed: Rotation = {
-    ...heeded,
+    ...rotation,
+    undoing: false,
     reversed: true,
     old: { ...goes, member: target, deadSince: null, lastWrite: null },
     target: old.member,
@@ -440,6 +447,13 @@ function unproved({ old }: Rotation): string {
 /** Before the new key could be in Umbrella: its member goes off, and all is as it was. */
 function undo(rotation: Rotation, sight: Sight): Rotation {
   const { target, mayStopTarget } = sight;
+  if (mayBeInstalled(rotation, sight) && target === 'ready') {
+    return turnBack(
+      rotation,
+      sight,
+      'A person began to put the new key into Umbrella before it was taken back.',
+    );
+  }
   const off = target === 'absent' || target === 'inactive' || target === 'spent';
   if (rotation.target !== null && mayStopTarget && !off) return rotation;
   const outcome = 'Taken back before the new key could be in Umbrella; the old key was in use throughout.';

@@ -318,7 +318,9 @@ export type HandoffChange =
   | { change: 'overdue'; id: string }
   /** What was submitted was refused: the work is still to be done, by whoever claimed it. */
   | { change: 'reopen'; id: string; because: string }
-  | { change: 'close' | 'withdraw'; id: string; evidence: string };
+  | { change: 'close'; id: string; evidence: string }
+  /** Nothing happens where somebody claimed it since; without `claimedAt`: whoever claimed it. */
+  | { change: 'withdraw'; id: string; evidence: string; claimedAt?: string | null };
 
 export interface CredentialChange {
   id: string;

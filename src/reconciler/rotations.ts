@@ -34,6 +34,10 @@ export async function rotate(
   if (cutNow && !compromised) {
     return invalid([{ path: 'cutNow', message: 'goes with a compromised key only: it is an outage' }]);
   }
+  if (cutNow && tenant.spec.connectwise.members.strategy === 'same-member') {
+    const message = 'one member has both keys, so that nothing can be cut before there is a new one';
+    return invalid([{ path: 'cutNow', message }]);
+  }
   if (rotation && !isOver(rotation)) {
     if (!compromised || rotation.cause === 'compromise') return underWay(id, rotation);
     if (cutNow) {

@@ -138,6 +138,9 @@ export async function changeHandoffs(
                 eq(handoffs.tenantId, tenantId),
                 LIVE,
                 change.change === 'overdue' ? isNull(handoffs.overdueSince) : undefined,
+                change.change === 'withdraw' && change.claimedAt !== undefined
+                  ? sql`date_trunc('milliseconds', ${handoffs.claimedAt}) is not distinct from ${change.claimedAt}::timestamptz`
+                  : undefined,
               ),
             )
             .returning();

@@ -314,6 +314,24 @@ describe('a rotation that is rolled back', () => {
     expect(await acme.verdict('RotationHealthy')).toBe('True RolledBack');
   });
 
+  it('while somebody begins to put the new key in goes the way back, and cuts nothing', async () => {
+    const acme = await healthy();
+    await rotate(acme);
+    await until(acme, 'AwaitingKey');
+    await giveKey(acme);
+    await until(acme, 'AwaitingInstall');
+    const { id } = await acme.handoff('install-integration-key');
+    await rollback(acme);
+    // Right before the run that heeds it records what it decided.
+    acme.interfere('record', () => acme.ask((commands) => commands.claimHandoff(id, 'ann')));
+    const before = acme.writes().length;
+    await acme.settle();
+    expect((await acme.record()).rotation).toMatchObject({ reversed: true, undoing: false });
+    expect(acme.writes()).toHaveLength(before);
+    expect(member(acme, 'umbrella-b')?.inactiveFlag).toBe(false);
+    expect(acme.umbrellaWorks()).toBe(true);
+  });
+
   it('afterwards goes the way back: the new key is the last to go', async () => {
     const acme = await healthy();
     const first = acme.secrets.integrationKey;
@@ -381,6 +399,22 @@ describe('a compromised key', () => {
     expect(member(acme, 'umbrella-a')?.inactiveFlag).toBe(true);
     expect(acme.umbrellaWorks()).toBe(true);
     expect((await acme.record()).status?.memory.slots?.now).toEqual(['umbrella-a2', 'umbrella-b']);
+  });
+
+  it('of the one member that both keys have is not cut before there is a new one', async () => {
+    const acme = await healthy({
+      connectwise: { members: { strategy: 'same-member', identifiers: ['umbrella-a'], adopt: true } },
+    });
+    const request = {
+      credential: 'integration' as const,
+      by: 'ann',
+      reason: 'stolen',
+      compromised: true,
+      cutNow: true,
+    };
+    expect(await acme.ask((commands) => commands.rotate('acme', request))).toMatchObject({
+      refusal: { problems: [{ path: 'cutNow' }] },
+    });
   });
 
   it('is cut before there is a new one only where a person asked for the outage', async () => {
