@@ -26,6 +26,7 @@ import {
   type Service,
   type Wishes,
 } from '../e2e/harness.ts';
+import { absencesSaySomething, leasesRunOut } from './boundaries.ts';
 
 /**
  * The service is killed at each boundary of each effect, and started again: what it had done is found and not
@@ -87,8 +88,8 @@ async function powerCut(): Promise<void> {
 
 /** Time passes (leases run out, an absence begins to say something), and the service is started again. */
 async function powerIsBack({ settled = true } = {}): Promise<void> {
-  await db.query(`update tenants set next_run_at = now() where claim_owner is not null`);
-  if (settled) await db.query(`update intents set opened_at = opened_at - interval '1 hour'`);
+  await leasesRunOut(db);
+  if (settled) await absencesSaySomething(db);
   service = await start();
 }
 
