@@ -11,7 +11,9 @@ const DEAD = 'automation-dead';
 const RETRIES = { retryLimit: 12, retryDelay: 5, retryBackoff: true, retryDelayMax: 900 } as const;
 /** A worker that was killed gives no sign of life; its jobs are another's soon after. */
 const LIFE = { heartbeatSeconds: 10, expireInSeconds: 120, watchSeconds: 10 } as const;
-const POLL_SECONDS = 1;
+const POLL_SECONDS = 2;
+/** One automation that keeps its callers waiting must not hold up all others. */
+const WORKERS = 4;
 /** How often it is looked whether another replica queued the first delivery of all. */
 const LOOK_EVERY_MS = 30_000;
 const STOP_WITHIN_MS = 20_000;
@@ -147,7 +149,7 @@ async function attend(
   });
   await boss.work<Job>(
     DELIVERIES,
-    { pollingIntervalSeconds: POLL_SECONDS, batchSize: 10, perJobResults: true },
+    { pollingIntervalSeconds: POLL_SECONDS, batchSize: 10, localConcurrency: WORKERS, perJobResults: true },
     (jobs) =>
       Promise.all(
         jobs.map(async ({ id, data }) => {

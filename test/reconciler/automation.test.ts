@@ -165,6 +165,49 @@ describe('the other kinds of work', () => {
   });
 });
 
+describe('where nothing shows that the key is in use', () => {
+  it('the automation’s word is none: a person vouches for it, and the rotation goes on', async () => {
+    const acme = await withRobot({
+      connectwise: {
+        members: { strategy: 'same-member', identifiers: ['umbrella-a'], adopt: true, dedicated: true },
+      },
+    });
+    await rotate(acme);
+    for (let looks = 0; looks < 4; looks += 1) {
+      await acme.deliver();
+      await acme.later();
+    }
+    expect(await phase(acme)).toBe('AwaitingAdoption');
+    const { id, state, attested } = await acme.handoff('install-integration-key');
+    expect({ state, attested }).toEqual({ state: 'submitted', attested: false });
+    const word = { by: 'ann', pair: null, attest: true };
+    value(await acme.ask((commands) => commands.submitHandoff(id, word)));
+    await acme.settle();
+    expect(await phase(acme)).toBe('Overlap');
+  });
+});
+
+it('a new Umbrella key is made by it too, where no KeyAdmin key can', async () => {
+  const acme = await scene('umbrella-key-expiring', {
+    robot: true,
+    given: ['management', 'integration', 'umbrella-api', 'automation'],
+    spec: { umbrella: { apiKeyExpires: '2026-11-28' } },
+  });
+  await acme.apply();
+  await acme.settle();
+  expect(await acme.handoff('renew-umbrella-key')).toMatchObject({ automation: { state: 'delivering' } });
+  expect(await acme.deliver()).toEqual(['done']);
+  expect(await acme.handoff('renew-umbrella-key')).toMatchObject({
+    state: 'submitted',
+    automation: { state: 'answered' },
+  });
+  // It waits for its proof, as one that a person gave.
+  const { credentials } = await acme.record();
+  expect(credentials.find(({ state }) => state === 'candidate')).toMatchObject({ purpose: 'umbrella-api' });
+  const names = acme.world.listUmbrellaKeys('acme').map(({ name }) => name);
+  expect(names.filter((name) => name.startsWith('Parasol, hand-off'))).toHaveLength(1);
+});
+
 describe('an answer is taken once, in time, with the right token', () => {
   /** The work of a new key was taken by the robot, and is still to be answered. */
   async function asked() {

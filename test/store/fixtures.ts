@@ -131,3 +131,30 @@ export async function rowCounts(store: Store): Promise<Record<string, number>> {
   );
   return Object.fromEntries(rows.map(({ name, count }) => [name, count]));
 }
+
+/** An opening of a hand-off that is an automation's; with an error: it cannot be asked. */
+export const openingFor = (webhook = 'https://rpa.example/work', error: string | null = null) => ({
+  change: 'open' as const,
+  id: newId(),
+  kind: 'delete-key' as const,
+  subject: newId(),
+  content: { title: 'Delete it', why: '', steps: [], closedBy: '' },
+  deadline: '2099-02-01T00:00:00.000Z',
+  automation: { webhook, error },
+});
+
+/** The hand-offs whose delivery is queued in that state. */
+export async function queuedIn(store: Store, state = 'created'): Promise<string[]> {
+  const { rows } = await store.pool.query<{ id: string }>(
+    `select data ->> 'handoff' as id from pgboss.job where name = 'automation-deliveries' and state = $1`,
+    [state],
+  );
+  return rows.map(({ id }) => id);
+}
+
+/** `acme`, with such a hand-off; its id. */
+export async function opened(store: Store, handoff = openingFor()): Promise<string> {
+  await given(store, 'acme');
+  await store.reconciles.record(await claimOf(store, 'acme'), resultOf({ handoffs: [handoff] }));
+  return handoff.id;
+}
