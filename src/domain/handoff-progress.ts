@@ -83,9 +83,13 @@ const endOf = (ground: PlanningGround, handoff: Handoff): End | null => ENDS[han
 
 const close = ({ id }: Handoff, evidence: string): End => ({ change: 'close', id, evidence });
 
-/** Work that somebody has begun is not taken out of their hands before its deadline (rulings 27). */
+/**
+ * Work that somebody has begun is not taken out of their hands before its deadline (rulings 27). An automation has
+ * claimed its work from the start, and begins with the first request.
+ */
 function withdraw(ground: PlanningGround, handoff: Handoff, evidence: string): End | null {
-  const begun = handoff.state === 'claimed' && Date.parse(handoff.deadline) > ground.now.getTime();
+  const unsent = handoff.automation?.state === 'delivering' && handoff.automation.attempts === 0;
+  const begun = handoff.state === 'claimed' && !unsent && Date.parse(handoff.deadline) > ground.now.getTime();
   return begun ? null : { change: 'withdraw', id: handoff.id, evidence };
 }
 
