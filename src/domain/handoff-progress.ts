@@ -179,8 +179,10 @@ function installEnd(ground: PlanningGround, handoff: Handoff): End | null {
     }
     return rotation.adopted ? close(handoff, rotation.adopted.evidence) : null;
   }
-  if (rotation?.reversed && rotation.old?.fingerprint === handoff.subject) {
-    const evidence = 'The rotation is rolled back: the key before it is to be put back.';
+  if (rotation && !isOver(rotation) && rotation.old?.fingerprint === handoff.subject) {
+    const evidence = rotation.reversed
+      ? 'The rotation is rolled back: the key before it is to be put back.'
+      : 'Another key is to take its place: do not put this one in.';
     return { change: 'withdraw', id: handoff.id, evidence };
   }
   const key = activeKey(credentials);

@@ -245,7 +245,7 @@ function givenPair(ground: RotationGround, rotation: Rotation): Sight['given'] {
   const { credentials, candidates } = ground;
   const { old, fresh, target } = rotation;
   const known = credentials.find(({ id }) => id === fresh?.credentialId) ?? mendedBy(ground, rotation);
-  if (known && (rotation.reversed || known.state === 'active')) {
+  if (known && (known.state === 'active' || known.state === 'superseded')) {
     const { becomes, because } = assess(ground, known, proofOf(ground, known));
     const state = becomes === 'active' ? 'proved' : becomes === 'candidate' ? 'waiting' : 'lost';
     return { key: named(known), state, because };
@@ -274,7 +274,7 @@ function mendedBy({ credentials }: RotationGround, { old, fresh }: Rotation): He
 }
 
 /** What a pair showed of itself, whatever it is used for. */
-export function proofOf(
+function proofOf(
   { facts }: Pick<PlanningGround, 'facts'>,
   { id }: Pick<HeldCredential, 'id'>,
 ): Remembered<KeyProof> | undefined {

@@ -14,7 +14,8 @@ import { toMs } from './duration.ts';
  *        RetirementUnproved ◀─ it is out of use, and its death cannot be shown ──────────────────────┘
  *
  *   rollback, before the key may be in Umbrella: the new member goes off, and it ends as RolledBack;
- *   afterwards the two keys change places, and the same way leads back: the new key is the last to go (rulings 18).
+ *   afterwards the two keys change places, and the same way leads back: the new key is the last to go (rulings 18). A rollback
+ *   may be taken back in the same way.
  *
  * Nothing here remembers a step that was sent: each phase is left by what is seen (`Sight`). A phase is
  * committed before its effects leave.
@@ -213,9 +214,10 @@ function heed(rotation: Rotation, sight: Sight): Rotation {
   if (wish.kind === 'compromise') {
     return { ...heeded, cause: 'compromise', by: wish.by, reason: wish.reason };
   }
-  if (rotation.reversed || rotation.undoing) return heeded;
-  const words = `${wish.by} rolled it back: ${wish.reason}`;
-  if (!mayBeInstalled(rotation, sight)) {
+  if (rotation.undoing) return heeded;
+  const words = `${wish.by} ${rotation.reversed ? 'took the rollback back' : 'rolled it back'}: ${wish.reason}`;
+  // On the way back, either key may be in Umbrella.
+  if (!rotation.reversed && !mayBeInstalled(rotation, sight)) {
     return enter({ ...heeded, undoing: true }, rotation.phase, sight, words);
   }
   return turnBack(heeded, sight, words);
@@ -235,7 +237,7 @@ function turnBack(rotation: Rotation, sight: Sight, words: string): Rotation {
   const reversed: Rotation = {
     ...rotation,
     undoing: false,
-    reversed: true,
+    reversed: !rotation.reversed,
     old: { ...goes, member: target, deadSince: null, lastWrite: null },
     target: old.member,
     fresh: { credentialId: old.credentialId, fingerprint: old.fingerprint, member: old.member },

@@ -271,6 +271,28 @@ async function observeSettings(
   return settings;
 }
 
+/**
+ * What a pair shows of itself by its first call. A refusal tells of it only beside an answer of the site, and weather
+ * tells nothing: then `ended`.
+ */
+async function ownSecurity(
+  reads: ConnectWiseReads,
+  { credentialId, fingerprint }: HeldKey,
+  siteAnswers: boolean,
+) {
+  const security = await reads.mySecurity();
+  if (!security.ok) {
+    const refused = security.failure.kind === 'Unauthorized' && siteAnswers;
+    const ended: Outcome<KeyProof> = refused
+      ? ok({ authenticates: false, credentialId, fingerprint })
+      : security;
+    return { ended };
+  }
+  const { member, levels } = security.value;
+  const proof = { authenticates: true as const, credentialId, fingerprint, member, levels: telling(levels) };
+  return { proof, levels };
+}
+
 /** Calls with a pair to see what it is: whose, with which levels and allow list (rulings 16). */
 async function proveKey(
   connectwise: ConnectWise,
@@ -279,22 +301,13 @@ async function proveKey(
   siteAnswers: boolean,
 ): Promise<Outcome<KeyProof>> {
   const reads = connectwise.reads(key.pair, context);
-  const { credentialId, fingerprint } = key;
-  const security = await reads.mySecurity();
-  if (!security.ok) {
-    return security.failure.kind === 'Unauthorized' && siteAnswers
-      ? ok({ authenticates: false, credentialId, fingerprint })
-      : security;
-  }
+  const own = await ownSecurity(reads, key, siteAnswers);
+  if ('ended' in own) return own.ended;
   const allowList = await reads.tableSetup();
   if (!allowList.ok && saysNothing(allowList.failure)) return allowList;
   const unreadable = key.whole ? await reads.unreadable() : null;
   return ok({
-    authenticates: true,
-    credentialId,
-    fingerprint,
-    member: security.value.member,
-    levels: telling(security.value.levels),
+    ...own.proof,
     allowList: allowList.ok ? allowList.value : null,
     ...(unreadable?.ok ? { unreadable: unreadable.value } : {}),
   });
@@ -308,25 +321,11 @@ async function proveSuccessor(
   siteAnswers: boolean,
 ): Promise<Outcome<KeyProof>> {
   const reads = connectwise.reads(key.pair, context);
-  const { credentialId, fingerprint } = key;
-  const security = await reads.mySecurity();
-  if (!security.ok) {
-    return security.failure.kind === 'Unauthorized' && siteAnswers
-      ? ok({ authenticates: false, credentialId, fingerprint })
-      : security;
-  }
-  const { member, levels } = security.value;
-  const proof = {
-    authenticates: true,
-    credentialId,
-    fingerprint,
-    member,
-    levels: tellingRows(levels),
-    allowList: null,
-    missing: missingRights(levels),
-  } as const;
+  const own = await ownSecurity(reads, key, siteAnswers);
+  if ('ended' in own) return own.ended;
+  const proof = { ...own.proof, allowList: null, missing: missingRights(own.levels) };
   if (!key.whole) return ok(proof);
-  const settings = await observeSettings(spec, reads, member);
+  const settings = await observeSettings(spec, reads, proof.member);
   const outcomes: [string, Outcome<unknown> | undefined][] = [
     ['API members', settings.members],
     ['security roles', settings.roles],

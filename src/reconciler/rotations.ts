@@ -84,7 +84,7 @@ export async function rollback(
   if (!rotation) {
     return conflict(`No rotation of ${id} is under way. What has ended is not undone: rotate again.`);
   }
-  if (rotation.reversed || rotation.undoing) return conflict(`It is being rolled back already.`);
+  if (rotation.undoing) return conflict(`It is being rolled back already.`);
   const held = whyHeld({ spec: tenant.spec, deleting: tenant.deleting });
   if (held) return conflict(`${id} cannot be rolled back now: ${held}. Both keys stay as they are.`);
   const stuck = whyNotBack(rotation);

@@ -385,6 +385,41 @@ describe('the deletion of a key', () => {
   });
 });
 
+describe('a rollback that is taken back', () => {
+  it('leads forward again: the pair that nobody can put back any more stays beside the one in use', async () => {
+    const acme = await healthy();
+    const { made } = await adopted(acme);
+    await rollback(acme);
+    await acme.settle();
+    const back = await acme.handoff('install-integration-key');
+    value(await acme.ask((commands) => commands.claimHandoff(back.id, 'ann')));
+    // The answer is lost, and the old pair is shown once.
+    value(await acme.ask((commands) => commands.reveal(back.id, { by: 'ann', reason: 'back' })));
+    await acme.later();
+    expect(await phase(acme)).toBe('AwaitingAdoption');
+
+    await rollback(acme);
+    await acme.later();
+    expect((await acme.record()).rotation).toMatchObject({ reversed: false, target: 'umbrella-b' });
+    const again = await acme.handoff('install-integration-key');
+    expect(again.subject).toBe(acme.fingerprintOf(made));
+    await acme.tick(again.id);
+    await acme.settle();
+    acme.clock.advance(DAY);
+    sync(acme);
+    await acme.later();
+    expect(await phase(acme)).toBe('Overlap');
+    sync(acme);
+    await acme.later(5 * DAY);
+    expect(await phase(acme)).toBe('RetiringOld');
+    acme.world.deleteKey('acme', acme.secrets.integrationKey.publicKey);
+    await acme.later();
+    expect(await outcome(acme)).toMatchObject({ phase: 'Completed' });
+    expect(await acme.fingerprints('active')).toEqual([acme.fingerprintOf(made)]);
+    expect(acme.umbrellaWorks()).toBe(true);
+  });
+});
+
 describe('a compromised key', () => {
   it('goes as soon as the new one is in use, and its member is never used again', async () => {
     const acme = await healthy({ rotation: { window: 'Mon 02:00-03:00 Europe/Madrid' } });
