@@ -63,7 +63,8 @@ export interface OldKey extends NamedKey {
 
 /** What a person asks of a rotation that is under way. */
 export interface Wish {
-  kind: 'rollback' | 'compromise';
+  /** `forward`: a rollback is taken back. */
+  kind: 'rollback' | 'forward' | 'compromise';
   by: string;
   reason: string;
   at: string;
@@ -214,7 +215,8 @@ function heed(rotation: Rotation, sight: Sight): Rotation {
   if (wish.kind === 'compromise') {
     return { ...heeded, cause: 'compromise', by: wish.by, reason: wish.reason };
   }
-  if (rotation.undoing) return heeded;
+  // What is asked for twice, as its answer was lost, changes nothing.
+  if (rotation.undoing || rotation.reversed !== (wish.kind === 'forward')) return heeded;
   const words = `${wish.by} ${rotation.reversed ? 'took the rollback back' : 'rolled it back'}: ${wish.reason}`;
   // On the way back, either key may be in Umbrella.
   if (!rotation.reversed && !mayBeInstalled(rotation, sight)) {
@@ -449,7 +451,7 @@ function unproved({ old }: Rotation): string {
 /** Before the new key could be in Umbrella: its member goes off, and all is as it was. */
 function undo(rotation: Rotation, sight: Sight): Rotation {
   const { target, mayStopTarget } = sight;
-  if (mayBeInstalled(rotation, sight) && target === 'ready') {
+  if (mayBeInstalled(rotation, sight)) {
     return turnBack(
       rotation,
       sight,

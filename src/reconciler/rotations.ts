@@ -1,7 +1,7 @@
 import { activeKey } from '../domain/drift.ts';
 import { isLive, type Handoff } from '../domain/handoff.ts';
 import type { KeyPair } from '../domain/secret.ts';
-import { isOver, overlaps, requested, type Rotation } from '../domain/rotation.ts';
+import { isOver, overlaps, requested, type Rotation, type Wish } from '../domain/rotation.ts';
 import { whyHeld } from '../domain/rotation-sight.ts';
 import { conflict, done, invalid, noHandoff, noTenant } from './answers.ts';
 import type { Answer, Commands, RotationRequest } from './commands.ts';
@@ -18,7 +18,7 @@ interface RotationDeps {
 
 /**
  * Asks for a rotation of the integration key. One that is under way goes on, unless the key is compromised: then
- * that one hurries.
+ * that one hurries. One that is being rolled back is led forward again.
  */
 export async function rotate(
   { desk, clock, ids }: RotationDeps,
@@ -39,6 +39,12 @@ export async function rotate(
     return invalid([{ path: 'cutNow', message }]);
   }
   if (rotation && !isOver(rotation)) {
+    if (!compromised && rotation.reversed) {
+      const stuck = whyNotBack(rotation);
+      return stuck
+        ? conflict(`It is being rolled back, and cannot be led forward again: ${stuck}.`)
+        : wish(desk, clock, id, { kind: 'forward', by, reason });
+    }
     if (!compromised || rotation.cause === 'compromise') return underWay(id, rotation);
     if (cutNow) {
       const message = 'a rotation is under way: it hurries without an outage; ask without cutNow';
@@ -84,7 +90,9 @@ export async function rollback(
   if (!rotation) {
     return conflict(`No rotation of ${id} is under way. What has ended is not undone: rotate again.`);
   }
-  if (rotation.undoing) return conflict(`It is being rolled back already.`);
+  if (rotation.reversed || rotation.undoing) {
+    return conflict('It is being rolled back already. To lead it forward again, rotate.');
+  }
   const held = whyHeld({ spec: tenant.spec, deleting: tenant.deleting });
   if (held) return conflict(`${id} cannot be rolled back now: ${held}. Both keys stay as they are.`);
   const stuck = whyNotBack(rotation);
@@ -99,19 +107,22 @@ function whyNotBack({ installable, old }: Rotation): string | null {
   return old.credentialId ? null : 'Parasol was never given the key before it, so that it cannot be put back';
 }
 
+const ASKED: Record<Wish['kind'], string> = {
+  rollback: 'rolls the rotation back',
+  forward: 'takes the rollback back',
+  compromise: 'says that the key is compromised',
+};
+
 async function wish(
   desk: Desk,
   clock: Clock,
   id: string,
-  asked: { kind: 'rollback' | 'compromise'; by: string; reason: string },
+  asked: Pick<Wish, 'kind' | 'by' | 'reason'>,
 ): Promise<Answer<{ rotation: string; trigger: number }>> {
   const { kind, by, reason } = asked;
   const event: NewEvent = {
     type: kind === 'rollback' ? 'RollbackRequested' : 'RotationRequested',
-    message:
-      kind === 'rollback'
-        ? `${by} rolls the rotation back: ${reason}`
-        : `${by} says that the key is compromised: ${reason}`,
+    message: `${by} ${ASKED[kind]}: ${reason}`,
     data: { by, reason, kind },
   };
   const wished = await desk.wishOfRotation(

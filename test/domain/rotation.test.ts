@@ -392,21 +392,26 @@ describe('a rollback', () => {
     expect(now.notices).toMatchObject([{ kind: 'RollbackRefused', message: expect.stringMatching(words) }]);
   });
 
-  it('of one that is taken back at once changes nothing', () => {
-    const rotation = back('PreparingMember', { undoing: true });
-    expect(advanced(rotation, { target: 'unseen' })).toEqual({ ...rotation, wish: null });
+  it('of a rollback changes nothing', () => {
+    for (const parts of [{ reversed: true }, { undoing: true }]) {
+      const rotation = back('PreparingMember', parts);
+      expect(advanced(rotation, { target: 'unseen' })).toEqual({ ...rotation, wish: null });
+    }
   });
 
-  it('of a rollback leads forward again: the keys change places once more', () => {
+  it('that is taken back leads forward again: the keys change places once more', () => {
     const fresh = { credentialId: 'key-2', fingerprint: 'fp-2', member: 'umbrella-b' };
     const rotation = back('AwaitingAdoption', { reversed: true, target: 'umbrella-b', fresh });
-    expect(advanced(rotation, { target: 'unseen' })).toMatchObject({
+    const forward: Rotation = { ...rotation, wish: { ...rotation.wish!, kind: 'forward' } };
+    expect(advanced(forward, { target: 'unseen' })).toMatchObject({
       phase: 'PreparingMember',
       reversed: false,
       target: rotation.old?.member,
       fresh: { fingerprint: rotation.old?.fingerprint },
       old: { fingerprint: 'fp-2', member: 'umbrella-b' },
     });
+    const plain: Rotation = { ...forward, reversed: false };
+    expect(advanced(plain, { target: 'unseen' })).toEqual({ ...plain, wish: null });
   });
 
   it('puts no other member in the place of the one that goes back', () => {
