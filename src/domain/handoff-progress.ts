@@ -232,6 +232,11 @@ function firstWriteAfter(
 }
 
 function deletionEnd({ credentials, rotation }: PlanningGround, handoff: Handoff): End | null {
+  const waits = rotation?.phase === 'Overlap' ? rotation.old : null;
+  if (waits && [waits.fingerprint, waits.member].includes(handoff.subject)) {
+    const evidence = 'That key is in use. Do not delete it.';
+    return { change: 'withdraw', id: handoff.id, evidence };
+  }
   const key = credentials.find(({ fingerprint }) => fingerprint === handoff.subject);
   if (!key) {
     if (rotation?.old && !rotation.old.fingerprint && rotation.old.member === handoff.subject) {

@@ -123,6 +123,8 @@ function retire(ground: PlanningGround, rotation: Rotation): Step[] {
   if (old.deadSince) return isShared(rotation) ? [] : off(ground, old.member, why);
   const member = findMember(ground.facts.members?.value?.items ?? [], old.member);
   const stops = member !== null && mayStop(ground, member) && !isShared(rotation);
+  // Whether the old key is used again is seen by what Umbrella writes, and by nothing else.
+  const unseen = cause !== 'compromise' && !isFresh(ground.facts.writes, ground.observedAt);
   const place = { ...names(ground), member: old.member };
   const asks = (subject: string, content: ReturnType<typeof deleteKey>): Step => ({
     action: { kind: 'open-handoff', handoff: 'delete-key', subject, content },
@@ -131,7 +133,11 @@ function retire(ground: PlanningGround, rotation: Rotation): Step[] {
     removes: [],
   });
   if (!old.fingerprint)
-    return stops ? off(ground, old.member, why) : [asks(old.member, deleteUnknownKeys(place))];
+    return stops
+      ? unseen
+        ? []
+        : off(ground, old.member, why)
+      : [asks(old.member, deleteUnknownKeys(place))];
   const deletion = asks(
     old.fingerprint,
     deleteKey(place, old.fingerprint, 'Another key took its place, and Umbrella uses that one.'),
@@ -139,7 +145,7 @@ function retire(ground: PlanningGround, rotation: Rotation): Step[] {
   if (!stops) return [deletion];
   if (member.inactive) return isAlive(ground, old.credentialId) ? [deletion] : [];
   const waited = cause === 'compromise' || ground.overdueDeletions.includes(old.fingerprint);
-  return waited ? [...off(ground, old.member, why), deletion] : [deletion];
+  return waited && !unseen ? [...off(ground, old.member, why), deletion] : [deletion];
 }
 
 /** Both keys are of one member, which the new one needs. */

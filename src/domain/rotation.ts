@@ -10,6 +10,7 @@ import { toMs } from './duration.ts';
  *     ▼
  *   AwaitingAdoption ─Umbrella wrote as the new member─▶ Overlap ─old one quiet for long enough, in window─▶ RetiringOld
  *                                                                                                    │
+ *   (the old one is used again: back to Overlap)                                                     │
  *        Completed ◀─ the old key was seen dead while its member was active; then that went off ─────┤
  *        RetirementUnproved ◀─ it is out of use, and its death cannot be shown ──────────────────────┘
  *
@@ -438,9 +439,21 @@ function retire(rotation: Rotation, sight: Sight): Rotation {
     const how = off ? `; ${old?.member ?? 'its member'} is inactive` : '';
     return end(rotation, done, sight, `The old key was seen dead at ${old?.deadSince}${how}.`);
   }
+  if (!off && isUsedAgain(rotation, sight)) {
+    const { at, configuration } = old.lastWrite!;
+    const again = `${old.member} wrote ${configuration} at ${at}: the old key is in use, and stays.`;
+    return tell(enter(rotation, 'Overlap', sight, again), 'OldKeyStillUsed', sight, again);
+  }
   const gone = sight.oldKey === 'refused' || sight.oldKey === 'unheld' || sight.oldKey === 'none';
   const said = !sight.mayStopOld && sight.oldKey === 'unheld' && sight.deletionSaid;
   return (off && gone) || said ? end(rotation, 'RetirementUnproved', sight, unproved(rotation)) : rotation;
+}
+
+/** Somebody put the old key into Umbrella again while its deletion was waited for. */
+function isUsedAgain({ cause, old, adopted }: Rotation, { at, quietMs }: Sight): boolean {
+  const last = old?.lastWrite?.at;
+  if (cause === 'compromise' || !last || !adopted || last <= adopted.at) return false;
+  return at < later(last, quietMs);
 }
 
 function unproved({ old }: Rotation): string {

@@ -192,6 +192,49 @@ describe('a rotation', () => {
     expect(acme.umbrellaWorks()).toBe(true);
   });
 
+  it('goes back to waiting where the old key is used again while its deletion is asked for: nothing is cut', async () => {
+    const acme = await healthy();
+    const old = acme.secrets.integrationKey;
+    await adopted(acme);
+    sync(acme);
+    await acme.later(5 * DAY);
+    expect(await phase(acme)).toBe('RetiringOld');
+    await acme.handoff('delete-key');
+    // Somebody types the old pair in again, and nobody deletes it.
+    acme.world.installKey('acme', old);
+    sync(acme);
+    await acme.later(DAY);
+    expect(await phase(acme)).toBe('Overlap');
+    expect(await acme.verdict('RotationHealthy')).toBe('True OldKeyStillUsed');
+    expect((await acme.liveHandoffs()).map(({ kind }) => kind)).not.toContain('delete-key');
+    for (let days = 0; days < 4; days += 1) {
+      sync(acme);
+      await acme.later(DAY);
+    }
+    expect(await phase(acme)).toBe('Overlap');
+    expect(member(acme, 'umbrella-a')?.inactiveFlag).toBe(false);
+    expect(acme.umbrellaWorks()).toBe(true);
+  });
+
+  it('cuts nothing by an overdue deletion while what Umbrella writes cannot be seen', async () => {
+    const acme = await healthy();
+    await adopted(acme);
+    sync(acme);
+    await acme.later(5 * DAY);
+    expect(await phase(acme)).toBe('RetiringOld');
+    const fault = acme.world.addFault({
+      when: { operation: '/company/configurations', actor: 'parasol' },
+      effect: { kind: 'status', status: 503 },
+    });
+    await acme.later(4 * DAY);
+    await acme.later();
+    expect(member(acme, 'umbrella-a')?.inactiveFlag).toBe(false);
+    acme.world.faults.remove(fault);
+    await acme.later();
+    await acme.later();
+    expect(await outcome(acme)).toMatchObject({ phase: 'RetirementUnproved' });
+  });
+
   it('whose adoption is late cuts nothing, says so, and can be rolled back', async () => {
     const acme = await healthy();
     await rotate(acme);
