@@ -57,6 +57,13 @@ export const SETTLE_MS = toMs('30s');
  */
 export const SHOWS_WITHIN_MS = toMs('10m');
 
+/** Why nothing of this tenant may be changed at present; null: it may (rulings 13). */
+export function whyHeld({ spec, deleting }: Pick<PlanningGround, 'spec' | 'deleting'>): string | null {
+  if (deleting) return 'the tenant is being deleted';
+  if (spec.paused) return 'the tenant is paused';
+  return spec.mode === 'repair' ? null : `mode ${spec.mode} writes nothing`;
+}
+
 /** A member is Parasol's to write: made by it, seen conforming once, or handed over by the spec (rulings 8). */
 export function isOwned({ owned, spec }: Owning, member: MemberFact): boolean {
   const expected = expectedMembers(spec).some((identifier) => sameIdentifier(identifier, member.identifier));

@@ -11,11 +11,12 @@ import {
   isClean,
   isOwned,
   mayStop,
+  whyHeld,
   whyNewKey,
   type PlanningGround,
 } from './ground.ts';
 import { dueAt, overlaps, type NamedKey, type OldKey, type Rotation, type Sight } from './rotation.ts';
-import { expectedMembers, sameIdentifier, slotOf, type TenantSpec } from './tenant.ts';
+import { expectedMembers, sameIdentifier, slotOf, spreadOf, type TenantSpec } from './tenant.ts';
 import { isOpen, opensAt } from './window.ts';
 
 /** What a rotation looks at, drawn from one observation. Nothing that is older than it counts for an effect. */
@@ -72,13 +73,6 @@ export function sightOf(ground: RotationGround, rotation: Rotation): Sight {
   };
 }
 
-/** Why nothing of this tenant may be changed at present; null: it may (rulings 13). */
-export function whyHeld({ spec, deleting }: Pick<PlanningGround, 'spec' | 'deleting'>): string | null {
-  if (deleting) return 'the tenant is being deleted';
-  if (spec.paused) return 'the tenant is paused';
-  return spec.mode === 'repair' ? null : `mode ${spec.mode} writes nothing`;
-}
-
 /** What would begin a rotation by itself now; null: nothing does. */
 export function whyRotate(ground: RotationGround): Pick<Rotation, 'cause' | 'reason'> | null {
   const { spec, credentials, now, candidates } = ground;
@@ -106,13 +100,6 @@ function isLeftAlone({ spec, memory, now }: RotationGround): boolean {
   const { lastRotation } = memory;
   if (lastRotation?.phase !== 'RolledBack' && lastRotation?.phase !== 'Failed') return false;
   return now.getTime() - Date.parse(lastRotation.endedAt) < toMs(spec.rotation.maxAge) / 10;
-}
-
-/** 0 ≤ x < 1, the same for a tenant on every replica (FNV-1a). */
-export function spreadOf(id: string): number {
-  let value = 0x81_1c_9d_c5;
-  for (const character of id) value = Math.imul(value ^ character.codePointAt(0)!, 0x01_00_01_93);
-  return (value >>> 0) / 2 ** 32;
 }
 
 /** When a rotation has something to do by itself, ISO 8601; null: it waits for a person, or for what is seen. */

@@ -462,3 +462,10 @@ export function slotOf(spec: TenantSpec, member: string): 'a' | 'b' | null {
   const index = expectedMembers(spec).findIndex((identifier) => sameIdentifier(identifier, member));
   return index === 0 ? 'a' : index === 1 ? 'b' : null;
 }
+
+/** 0 ≤ x < 1, the same for a tenant on every replica (FNV-1a). */
+export function spreadOf(id: string): number {
+  let value = 0x81_1c_9d_c5;
+  for (const character of id) value = Math.imul(value ^ character.codePointAt(0)!, 0x01_00_01_93);
+  return (value >>> 0) / 2 ** 32;
+}

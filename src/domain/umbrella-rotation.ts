@@ -1,6 +1,5 @@
 import { formatSpan, toMs } from './duration.ts';
-import { spreadOf } from './rotation-sight.ts';
-import type { TenantSpec } from './tenant.ts';
+import { spreadOf, type TenantSpec } from './tenant.ts';
 
 /**
  * Replaces an Umbrella API key through KeyAdmin, without a person; once for all tenants that share it (rulings 22).

@@ -11,7 +11,7 @@ import {
 import { noFacts, type Facts } from '../domain/observation.ts';
 import { seenToWork } from '../domain/proved.ts';
 import { deadlineOf, waitsFor, type Rotation } from '../domain/rotation.ts';
-import { whyHeld } from '../domain/rotation-sight.ts';
+import { whyHeld } from '../domain/ground.ts';
 import { inSlots, originFor, slotOf, subjectOf, type TenantSpec } from '../domain/tenant.ts';
 import { isOver, type UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import { horizonsOf } from '../domain/verdict.ts';

@@ -5,7 +5,13 @@ import { evaluate, type Condition, type IntegrationMemory } from '../domain/cond
 import type { HeldCredential } from '../domain/credential.ts';
 import { activeKey, activeMember, diff, findMember, type Difference, type Drift } from '../domain/drift.ts';
 import { expectedWrites } from '../domain/evidence.ts';
-import { servingMembers, SETTLE_MS, type OwnedObject, type PlanningGround } from '../domain/ground.ts';
+import {
+  servingMembers,
+  SETTLE_MS,
+  whyHeld,
+  type OwnedObject,
+  type PlanningGround,
+} from '../domain/ground.ts';
 import { adoption } from '../domain/handoff-progress.ts';
 import {
   believed,
@@ -21,7 +27,6 @@ import {
   freshIdentifier,
   sightOf,
   wakesAt,
-  whyHeld,
   whyRotate,
   type RotationGround,
 } from '../domain/rotation-sight.ts';

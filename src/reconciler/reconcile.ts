@@ -7,7 +7,6 @@ import { noFacts, type Observation, type Switched } from '../domain/observation.
 import { intentKey } from '../domain/action.ts';
 import { SETTLE_MS } from '../domain/ground.ts';
 import { seenToWork } from '../domain/proved.ts';
-import { spreadOf } from '../domain/rotation-sight.ts';
 import { hasLeft } from '../domain/plan.ts';
 import {
   automationFor,
@@ -15,6 +14,7 @@ import {
   originFor,
   periodMs,
   sameIdentifier,
+  spreadOf,
   subjectOf,
   type Purpose,
   type TenantSpec,

@@ -2,7 +2,7 @@ import { activeKey } from '../domain/drift.ts';
 import { isLive, type Handoff } from '../domain/handoff.ts';
 import type { KeyPair } from '../domain/secret.ts';
 import { isOver, overlaps, requested, type Rotation, type Wish } from '../domain/rotation.ts';
-import { whyHeld } from '../domain/rotation-sight.ts';
+import { whyHeld } from '../domain/ground.ts';
 import { conflict, done, invalid, noHandoff, noTenant } from './answers.ts';
 import type { Answer, Commands, RotationRequest } from './commands.ts';
 import type { Clock, Desk, Ids, NewEvent, TenantRecord, Vault } from './ports.ts';

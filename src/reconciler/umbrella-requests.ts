@@ -1,4 +1,4 @@
-import { whyHeld } from '../domain/rotation-sight.ts';
+import { whyHeld } from '../domain/ground.ts';
 import { conflict, done, invalid, noTenant } from './answers.ts';
 import type { Answer, Commands, RotationRequest } from './commands.ts';
 import type { Desk, KeyRequestRefusal, NewEvent } from './ports.ts';

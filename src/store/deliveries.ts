@@ -1,5 +1,6 @@
 import { and, eq, sql } from 'drizzle-orm';
 import type { HeldCredential } from '../domain/credential.ts';
+import { whyHeld } from '../domain/ground.ts';
 import { AUTOMATION, isLive, type Handoff } from '../domain/handoff.ts';
 import { automationFor, inSlots } from '../domain/tenant.ts';
 import type { Begun, Deliveries, NewEvent, SealedCredential } from '../reconciler/ports.ts';
@@ -46,7 +47,7 @@ export const createDeliveries = (db: Database): Deliveries => ({
       }
       const rotation = await liveRotation(tx, handoff.tenantId);
       // As before every effect: a mode, a pause or a rollback that came since holds it (rulings 13, 18).
-      if (spec.mode !== 'repair' || spec.paused || tenant.deleting || rotation?.wish) {
+      if (whyHeld({ spec, deleting: tenant.deleting }) !== null || rotation?.wish) {
         return { go: false, because: 'held' };
       }
       const held = await credentialsOf(tx, handoff.tenantId);

@@ -1,5 +1,6 @@
 import { and, asc, eq, inArray, isNotNull, isNull, sql } from 'drizzle-orm';
 import { bigint, index, integer, pgTable, uniqueIndex } from 'drizzle-orm/pg-core';
+import { whyHeld } from '../domain/ground.ts';
 import { isOver, type UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import type {
   KeyBounds,
@@ -307,7 +308,7 @@ export async function requestKeyRotation(
       purpose === 'umbrella-api' &&
       state === 'active' &&
       user.identity === identity &&
-      (deleting || spec.mode !== 'repair' || spec.paused),
+      whyHeld({ spec, deleting }) !== null,
   );
   if (hindered) {
     const { tenantId: by, spec, deleting } = hindered;

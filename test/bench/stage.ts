@@ -203,13 +203,11 @@ async function requireReady(pool: pg.Pool, count: number): Promise<void> {
 /** Each Umbrella key gets a row of its own, once, beside the reconciles: what is measured begins after that. */
 async function untilKeysAreKnown(pool: pg.Pool): Promise<void> {
   for (;;) {
-    // oxlint-disable-next-line no-await-in-loop -- one look after the other
     const { rows } = await pool.query<{ open: number }>(
       `select (select count(*) from credentials where purpose = 'umbrella-api' and state = 'active')::int
             - (select count(*) from umbrella_keys where next_run_at > now() and claim_owner is null)::int as open`,
     );
     if ((rows[0]?.open ?? 0) <= 0) return;
-    // oxlint-disable-next-line no-await-in-loop
     await pause(1_000);
   }
 }

@@ -1,3 +1,4 @@
+import { spreadOf } from '../../src/domain/tenant.ts';
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import {
@@ -14,7 +15,6 @@ import {
   type Sight,
   type Wish,
 } from '../../src/domain/rotation.ts';
-import { spreadOf } from '../../src/domain/rotation-sight.ts';
 import { ago, at, DAY, HOUR, MINUTE } from './fixtures.ts';
 import { endedAs, FRESH, given, LIVE_PHASES, OLD, rotationIn, sightWith } from './rotation-fixtures.ts';
 

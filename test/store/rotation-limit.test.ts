@@ -32,7 +32,6 @@ async function waiting(ids: string[], causes: Record<string, RotationCause> = {}
       cutNow: false,
       at: new Date(Date.UTC(2026, 0, 1, index)).toISOString(),
     });
-    // oxlint-disable-next-line no-await-in-loop -- one after the other, as their times are
     const kept = await store.desk.requestRotation(rotation, [], 'asked');
     if (!kept.ok) throw new Error(kept.because);
   }
