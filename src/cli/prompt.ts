@@ -1,5 +1,9 @@
 import type { CliIo } from './io.ts';
 
+/** How each vendor calls the two halves of a pair. */
+export const CONNECTWISE_LABELS = ['Public key', 'Private key'] as const;
+export const UMBRELLA_LABELS = ['Key', 'Secret'] as const;
+
 /** What was given for a secret cannot be used; nothing was sent. */
 export class BadSecretInput extends Error {}
 

@@ -1,0 +1,103 @@
+import type { Command } from 'commander';
+import { PURPOSES, type Purpose } from '../domain/tenant.ts';
+import { ServiceRefused, type PairBody } from './client.ts';
+import { codeOfStatus, duration, Refused, waitForTrigger, type Context } from './context.ts';
+import { EXIT, type CliIo } from './io.ts';
+import { CONNECTWISE_LABELS, readPair, readSecret, UMBRELLA_LABELS } from './prompt.ts';
+import { readTenants, tenantOf, type GoodFile } from './read-tenants.ts';
+import { applyText, examinationText, statusText } from './views.ts';
+
+/** Saying how tenants should be, and having them looked at. */
+export function addChanging(program: Command, context: Context): void {
+  program
+    .command('reconcile')
+    .description('observe a tenant now, and repair what may be repaired')
+    .argument('<tenant>')
+    .option('--reason <text>', 'why, for the record')
+    .option('--wait', 'wait until it was done, then show the status')
+    .option('--timeout <duration>', 'how long to wait at most', duration, 300_000)
+    .action(async (tenant: string, options: { reason?: string; wait?: boolean; timeout: number }) => {
+      const answer = await context.client().reconcile(tenant, options.reason ?? null);
+      if (options.wait !== true) {
+        context.show(answer, () => `${tenant} will be reconciled (trigger ${answer.trigger}).`);
+        return;
+      }
+      const status = await waitForTrigger(context, tenant, answer.trigger, options.timeout);
+      context.show(status, statusText);
+      context.io.exit(codeOfStatus(status));
+    });
+  program
+    .command('apply')
+    .description('make the tenants be as a file says: all of them, or none')
+    .requiredOption('-f, --file <file>', 'tenants.yaml')
+    .option('--dry-run', 'check, and tell what would change')
+    .action(async (options: { file: string; dryRun?: boolean }) => {
+      const dryRun = options.dryRun === true;
+      const file = readTenants(options.file, context.io);
+      const changes = await applyFile(context, file, options.file, dryRun);
+      context.show(changes, (sheet) => applyText(sheet, changes, dryRun));
+    });
+  program
+    .command('credential')
+    .description('replace a credential; the pair is asked for, or two lines of standard input')
+    .argument('<tenant>')
+    .addArgument(program.createArgument('<purpose>').choices(PURPOSES))
+    .option('--member <identifier>', 'the API member that an integration key is of')
+    .action(async (tenant: string, purpose: Purpose, { member }: { member?: string }) => {
+      if ((purpose === 'integration') !== (member !== undefined)) {
+        throw new Refused('--member goes with an integration key, and with no other credential.');
+      }
+      const pair = await credentialOf(context.io, purpose);
+      const answer = await context
+        .client()
+        .replaceCredential(tenant, purpose, { ...pair, ...(member === undefined ? {} : { member }) });
+      context.show(
+        answer,
+        () =>
+          `Received, and sealed as ${answer.fingerprint}. ` +
+          (purpose === 'automation'
+            ? 'It signs from now on; the one before it signs beside it for 24 hours.'
+            : `It is proved next (trigger ${answer.trigger}).`),
+      );
+    });
+}
+
+async function credentialOf(io: CliIo, purpose: Purpose): Promise<PairBody | { secret: string }> {
+  if (purpose === 'automation') return { secret: await readSecret(io, 'Secret (whsec_…)') };
+  const umbrella = purpose === 'umbrella-api' || purpose === 'umbrella-key-admin';
+  const [first, second] = await readPair(io, umbrella ? UMBRELLA_LABELS : CONNECTWISE_LABELS);
+  return umbrella ? { key: first, secret: second } : { publicKey: first, privateKey: second };
+}
+
+/** What the service refuses is told with its place in the file, and without the file's secrets. */
+async function applyFile(context: Context, file: GoodFile, path: string, dryRun: boolean) {
+  try {
+    return await context.client().apply(file.tenants, dryRun);
+  } catch (error) {
+    if (!(error instanceof ServiceRefused) || !error.isInput) throw error;
+    throw new Refused(
+      `${path}: ${file.conceal(error.message)}`,
+      error.problems.map(({ path, message }) => ({
+        ...file.locate(path),
+        path,
+        message: file.conceal(message),
+      })),
+    );
+  }
+}
+
+/** Examining a tenant before, or while, the service has it. */
+export function addDoctor(program: Command, context: Context): void {
+  program
+    .command('doctor')
+    .description('examine a tenant with its real keys; reads only')
+    .argument('<tenant>')
+    .option('-f, --file <file>', 'the tenant as this file has it, with the keys that it names')
+    .action(async (tenant: string, options: { file?: string }) => {
+      const input = options.file === undefined ? null : tenantOf(context.io, options.file, tenant);
+      const examination = await context.io.doctor({ tenant, input });
+      context.show(examination, examinationText);
+      const healthy = examination.checks.every(({ verdict }) => verdict === 'ok');
+      context.io.exit(healthy ? EXIT.ok : EXIT.drift);
+    });
+}
