@@ -233,11 +233,11 @@ class FileReader {
       }
       const name = nameOf(key.value);
       const inner = [...path, name];
-      // A key without a value is as good as absent, so that its default holds.
       // What an automation's secrets are encrypted to is no secret.
       const isPublic = path.includes('handoffs') && name === 'publicKey';
       const read = this.#value(value, inner, SECRET_KEYS.has(name) && path.length > 1 && !isPublic);
-      return read === null ? [] : [[name, read]];
+      // A key without a value is as good as absent, so that its default holds; a label has none.
+      return read === null && path.at(-1) !== 'labels' ? [] : [[name, read]];
     });
     return Object.fromEntries(entries);
   }
@@ -348,9 +348,7 @@ function showPath(path: Path): string {
   return path
     .map((part, index) => {
       if (typeof part === 'number') return `[${part}]`;
-      const shown = inPair
-        ? PAIR_KEYS.has(part)
-        : (path[index - 1] === 'levels' ? FUNCTION : NAME).test(part);
+      const shown = inPair ? PAIR_KEYS.has(part) : (OWN_NAMES[path[index - 1] ?? ''] ?? NAME).test(part);
       inPair ||= PAIRS.has(part);
       return `${index === 0 ? '' : '.'}${shown ? part : '…'}`;
     })
@@ -358,8 +356,11 @@ function showPath(path: Path): string {
 }
 
 const NAME = /^[\w<-]{1,40}$/;
-/** `Service Desk/Service Tickets` */
-const FUNCTION = /^[\w &(),./-]{1,100}$/;
+/** What stands under these has names of its own: `Service Desk/Service Tickets`, `example.com/team`. */
+const OWN_NAMES: Readonly<Record<string, RegExp>> = {
+  levels: /^[\w &(),./-]{1,100}$/,
+  labels: /^[\w./-]{1,63}$/,
+};
 
 function checkTenants(root: unknown, reader: FileReader): TenantInput[] {
   if (!isRecord(root) || !('tenants' in root)) {

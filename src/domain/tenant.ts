@@ -3,6 +3,7 @@ import { Cron } from 'croner';
 import { z } from 'zod';
 import { parseDuration, toMs } from './duration.ts';
 import { HANDOFF_KINDS, type HandoffKind } from './handoff.ts';
+import { labelsSchema } from './labels.ts';
 import { parseWindow } from './window.ts';
 
 /**
@@ -302,6 +303,7 @@ const umbrellaBase = {
 const base = {
   id: tenantIdSchema,
   name: text(100),
+  labels: labelsSchema.default(() => ({})),
   mode: z.enum(['observe', 'alert', 'repair']).default('observe'),
   paused: z.boolean().default(false).describe('Goes on observing, changes nothing.'),
   every: scheduleSchema.default('15m'),

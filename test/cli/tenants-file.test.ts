@@ -160,6 +160,16 @@ const LITERAL = 'is a secret, which never stands in a file: write ${env:NAME} or
 describe('bad input is told with its place', () => {
   test.each<[string, Parts, string[]]>([
     [
+      'labels that are none',
+      { rest: '    labels:\n      a.b/team: North\n      Tier: one\n      beta:\n      stage: 2\n' },
+      [
+        '11:17 tenants[0].labels.a.b/team: must be a-z, 0-9 and inner dots, hyphens, underscores or slashes, at most 63',
+        '12:13 tenants[0].labels.Tier: must be a-z, 0-9 and inner dots, hyphens, underscores or slashes, at most 63',
+        '13:12 tenants[0].labels.beta: must be text',
+        '14:14 tenants[0].labels.stage: must be text: put it in quotes',
+      ],
+    ],
+    [
       'a literal secret',
       pair('{ publicKey: sentinel, privateKey: ${env:PRIV} }'),
       [`8:35 tenants[0].connectwise.managementKey.publicKey: ${LITERAL}`],

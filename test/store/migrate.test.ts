@@ -1,9 +1,11 @@
+import { readFile } from 'node:fs/promises';
 import { is } from 'drizzle-orm';
 import { getTableConfig, PgTable } from 'drizzle-orm/pg-core';
 import { expect, it } from 'vitest';
 import { createStore, migrate, pendingMigrations } from '../../src/store/index.ts';
 import * as schema from '../../src/store/schema.ts';
-import { createEmptyDatabase } from '../support/postgres.ts';
+import { createEmptyDatabase, createTestDatabase } from '../support/postgres.ts';
+import { given } from './fixtures.ts';
 
 it('two services that start at once on an empty database migrate it once; later there is nothing to do', async () => {
   const database = await createEmptyDatabase();
@@ -25,6 +27,24 @@ it('two services that start at once on an empty database migrate it once; later 
     expect(rows.map(({ column }) => column).toSorted()).toEqual(declared.toSorted());
   } finally {
     await Promise.all(stores.map((store) => store.close()));
+    await database.drop();
+  }
+});
+
+it('a spec from before there were labels gets none, and one with labels keeps them', async () => {
+  const database = await createTestDatabase();
+  const store = createStore(database.url);
+  try {
+    await given(store, 'old', 'new');
+    await store.pool.query(`update tenants set spec = spec - 'labels' where id = 'old'`);
+    await store.pool.query(
+      `update tenants set spec = spec || '{"labels":{"team":"north"}}' where id = 'new'`,
+    );
+    await store.pool.query(await readFile('migrations/0006_labels.sql', 'utf8'));
+    const labels = (await store.desk.tenants(['new', 'old'])).map(({ tenant }) => tenant.spec.labels);
+    expect(labels).toEqual([{ team: 'north' }, {}]);
+  } finally {
+    await store.close();
     await database.drop();
   }
 });
