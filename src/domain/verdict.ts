@@ -19,7 +19,7 @@ const HORIZONS = {
 export type Horizon = keyof typeof HORIZONS;
 
 /** Milliseconds that a value of that kind holds. */
-export function horizonsOf(spec: TenantSpec, now: Date): Record<Horizon, number> {
+export function horizonsOf(spec: Pick<TenantSpec, 'every'>, now: Date): Record<Horizon, number> {
   const cycle = cycleMs(spec.every, now);
   const ms = (of: Horizon) => Math.max(HORIZONS[of].cycles * cycle, toMs(HORIZONS[of].atLeast));
   return { keys: ms('keys'), settings: ms('settings') };

@@ -37,8 +37,25 @@ export function startCalendar(
     },
     { timezone: 'UTC', noOverlap: true, name: 'dead pairs' },
   );
+  const unsay = schedule(
+    '* * * * *',
+    async () => {
+      try {
+        const tenants = await unsayAllOld(housekeeping);
+        if (tenants > 0)
+          log.warn({ tenants }, 'nothing was seen of these for too long: they are Unknown now');
+      } catch (error) {
+        log.warn(
+          { error: (error as Error).message },
+          'lists were not looked through; tried again in a minute',
+        );
+      }
+    },
+    { timezone: 'UTC', noOverlap: true, name: 'lists' },
+  );
   return {
     async stop() {
+      await unsay.destroy();
       await prune.destroy();
       await destroy.destroy();
     },
@@ -52,6 +69,10 @@ export const pruneAll = (housekeeping: Housekeeping, retentionMs: number): Promi
 /** Likewise; how many pairs keep their history only from now on. */
 export const destroyAllDead = (housekeeping: Housekeeping, keepDeadMs: number): Promise<number> =>
   untilNone(() => housekeeping.destroyDead(keepDeadMs, DEAD_BATCH));
+
+/** Likewise; how many tenants are listed as Unknown from now on, since what was seen of them holds no longer. */
+export const unsayAllOld = (housekeeping: Housekeeping): Promise<number> =>
+  untilNone(() => housekeeping.unsayOld(BATCH));
 
 async function untilNone(batch: () => Promise<number>): Promise<number> {
   for (let total = 0; ;) {

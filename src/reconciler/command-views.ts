@@ -1,6 +1,5 @@
-import { ready, type Condition, type Truth } from '../domain/condition.ts';
 import type { HeldCredential } from '../domain/credential.ts';
-import { formatSpan, toMs } from '../domain/duration.ts';
+import { toMs } from '../domain/duration.ts';
 import {
   expectedWrites,
   matchCustomers,
@@ -10,11 +9,11 @@ import {
 } from '../domain/evidence.ts';
 import { noFacts, type Facts } from '../domain/observation.ts';
 import { seenToWork } from '../domain/proved.ts';
+import { readiness } from '../domain/readiness.ts';
 import { deadlineOf, waitsFor, type Rotation } from '../domain/rotation.ts';
 import { whyHeld } from '../domain/ground.ts';
 import { inSlots, originFor, slotOf, subjectOf, type TenantSpec } from '../domain/tenant.ts';
 import { isOver, type UmbrellaRotation } from '../domain/umbrella-rotation.ts';
-import { horizonsOf } from '../domain/verdict.ts';
 import type {
   CredentialView,
   CustomerView,
@@ -122,38 +121,6 @@ function currentKeys(
         (held.state !== 'dead' || held.createdAt > (inUse(held)?.createdAt ?? '')),
     )
     .map((held) => keyView(spec, held, facts));
-}
-
-type Observed = { conditions: Condition[]; observedAt: string } | null;
-
-/** Whether the tenant is ready now, and what stands in the way: of this spec, and seen lately. */
-function readiness(
-  { spec, generation }: StoredTenant,
-  observed: Observed,
-  now: Date,
-): { ready: Truth; waitsFor: string | null } {
-  const unseen = (waitsFor: string) => ({ ready: 'Unknown' as const, waitsFor });
-  if (!observed) return unseen('its first reconcile');
-  const { conditions, observedAt } = observed;
-  if (conditions.some(({ observedGeneration }) => observedGeneration < generation)) {
-    return unseen(`a reconcile of generation ${generation}`);
-  }
-  const age = now.getTime() - Date.parse(observedAt);
-  // Beyond the shortest horizon of any condition what was seen proves nothing any more (rulings 2).
-  if (age > horizonsOf(spec, now).keys) {
-    return unseen(`a reconcile: the last one was ${formatSpan(age)} ago`);
-  }
-  const truth = ready(conditions);
-  return { ready: truth, waitsFor: truth === 'True' ? null : hindrance(conditions) };
-}
-
-/** The first condition that is False, else the first Unknown that the spec needs (rulings 6), in its own words. */
-function hindrance(conditions: Condition[]): string | null {
-  const summed = conditions.filter(({ type }) => type !== 'Braked' && type !== 'Paused');
-  const first =
-    summed.find(({ status }) => status === 'False') ??
-    summed.find(({ status, reason }) => status === 'Unknown' && reason !== 'NothingMapped');
-  return first?.message ?? null;
 }
 
 export function summaryView({ tenant, observed }: TenantRow, now: Date): TenantSummary {

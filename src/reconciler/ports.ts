@@ -412,6 +412,11 @@ export interface Housekeeping {
    * seen).
    */
   destroyDead(deadForMs: number, batch: number): Promise<number>;
+  /**
+   * Lists as `Unknown` those tenants of which nothing was seen for longer than it holds, at most `batch` of them; how
+   * many there were.
+   */
+  unsayOld(batch: number): Promise<number>;
   census(): Promise<Census>;
 }
 

@@ -7,6 +7,7 @@ import type { Database, Executor } from './database.ts';
 import { StoreError, toStoreError } from './database.ts';
 import { addEvents, keyEvents, pageOfEvents } from './events.ts';
 import { automationNow, destroyAnswerKey, handoffs, listHandoffs, toHandoff, toPeople } from './handoffs.ts';
+import { listSpec } from './listings.ts';
 import { keepRotation, liveRotation, rotations, rotationsOf } from './rotations.ts';
 import { pageOfRuns } from './runs.ts';
 import { statuses, toStatus } from './statuses.ts';
@@ -339,17 +340,19 @@ async function applyOne(
           updatedAt: sql`now()`,
         })
         .where(eq(tenants.id, id))
-        .returning({ generation: tenants.generation })
+        .returning({ generation: tenants.generation, updatedAt: tenants.updatedAt })
     : await tx
         .insert(tenants)
         .values({ id, ...desired })
         .onConflictDoNothing({ target: tenants.id })
-        .returning({ generation: tenants.generation });
+        .returning({ generation: tenants.generation, updatedAt: tenants.updatedAt });
   if (!written) {
     // Inserted by somebody else since the row was looked for.
     const other = await lockTenant(tx, id);
     throw new Refused({ because: 'stale', id, generation: other?.generation ?? null });
   }
+  const fresh = written.generation !== row?.generation;
+  await listSpec(tx, id, spec, { now: written.updatedAt, fresh });
   for (const credential of write.credentials) await addCredential(tx, id, credential, write.cause);
   await addEvents(tx, id, write.events);
   return { id, generation: written.generation, trigger: await triggerLocked(tx, id, write.cause, true) };

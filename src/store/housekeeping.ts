@@ -1,6 +1,7 @@
 import type { Census, Housekeeping } from '../reconciler/ports.ts';
 import { destroyDead, retireSecrets } from './credentials.ts';
 import type { Database } from './database.ts';
+import { UNSAY_OLD } from './listings.ts';
 
 const CUTOFF = `now() - $1 * interval '1 millisecond'`;
 
@@ -62,6 +63,7 @@ export const createHousekeeping = (db: Database): Housekeeping => ({
       await retireSecrets(tx);
       return destroyDead(tx, deadForMs, batch);
     }),
+  unsayOld: async (batch) => (await db.$client.query(UNSAY_OLD, [batch])).rowCount ?? 0,
   async census() {
     const { rows } = await db.$client.query<Census>(CENSUS);
     const [census] = rows;

@@ -2,6 +2,7 @@ import { and, eq, getTableColumns, sql } from 'drizzle-orm';
 import type { PgTable } from 'drizzle-orm/pg-core';
 import type pg from 'pg';
 import { ready } from '../domain/condition.ts';
+import { listedFindings } from '../domain/listing.ts';
 import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import type { Claim, Reconciles, Result, RunRecord, Snapshot, StoredStatus } from '../reconciler/ports.ts';
 import { keepable, toJson } from './columns.ts';
@@ -18,6 +19,7 @@ import {
   settleIntents,
   toOpenIntent,
 } from './intents.ts';
+import { arrayLiteral, LIST_FINDINGS } from './listings.ts';
 import { admit, keepRotation, rotations, toRotation, wishedAt } from './rotations.ts';
 import { addOwned, ownedObjects, toOwned } from './owned.ts';
 import type { Queue } from './queue.ts';
@@ -76,13 +78,13 @@ const record = (waits: boolean): string => `
       $1::text[], $2::bigint[], $3::text[], $4::integer[], $5::text[], $6::jsonb[], $7::jsonb[], $8::jsonb[],
       $9::jsonb[], $10::jsonb[], $11::timestamptz[], $12::text[], $13::text[], $14::timestamptz[],
       $15::timestamptz[], $16::text[], $17::integer[], $18::integer[], $19::text[], $20::jsonb[], $21::integer[],
-      $22::float8[]
+      $22::float8[], $27::text[], $28::text[]
     ) as given (
       tenant_id, token, owner, observed_generation, ready, ${FINDINGS.join(', ')}, observed_at, run_id, trigger,
-      started_at, finished_at, outcome, reads, writes, summary, actions, failures, in_ms
+      started_at, finished_at, outcome, reads, writes, summary, actions, failures, in_ms, marks, drifting
     )
   ), locked as materialized (
-    select tenants.id, run_seq, trigger_seq > run_seq as triggered
+    select tenants.id, generation, run_seq, trigger_seq > run_seq as triggered
       from tenants
       join given on tenants.id = given.tenant_id and claim_token = given.token and claim_owner = given.owner
      order by tenants.id collate "C"
@@ -100,6 +102,7 @@ const record = (waits: boolean): string => `
              (column) =>
                `${column} = case when statuses.${column} is distinct from excluded.${column} then excluded.${column} else statuses.${column} end`,
            ).join(', ')}
+  ), listed as (${LIST_FINDINGS}
   ), proved as (
     update credentials set last_proved_at = proof.at
       from locked, unnest($23::text[], $24::text[], $25::timestamptz[]) as proof (tenant_id, id, at)
@@ -260,6 +263,7 @@ async function recordAll(
   const each = <T>(value: (recording: Recording) => T) => recordings.map(value);
   const found = <T>(value: (status: StoredStatus) => T) =>
     each(({ result: { status } }) => (status ? value(status) : null));
+  const listed = found(({ conditions, drift }) => listedFindings(conditions, drift));
   const ran = <T>(value: (run: RunRecord) => T) => each(({ result: { run } }) => value(run));
   const proofs = recordings.flatMap(({ claim: { tenantId }, result: { provedAt } }) =>
     Object.entries(provedAt).map(([id, at]) => ({ tenantId, id, at })),
@@ -289,6 +293,8 @@ async function recordAll(
       proofs.map(({ id }) => id),
       proofs.map(({ at }) => at),
       TRIGGER_CHANNEL,
+      listed.map((one) => one && arrayLiteral(one.marks)),
+      listed.map((one) => one && arrayLiteral(one.drift)),
     ],
   });
   return new Set(rows.map(({ id }) => id));

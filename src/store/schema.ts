@@ -3,6 +3,7 @@ export { credentials } from './credentials.ts';
 export { events } from './events.ts';
 export { answerKeys, handoffs } from './handoffs.ts';
 export { intents } from './intents.ts';
+export { listings } from './listings.ts';
 export { ownedObjects } from './owned.ts';
 export { rotations } from './rotations.ts';
 export { runs } from './runs.ts';
