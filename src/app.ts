@@ -322,7 +322,7 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
   const token = await bootstrapToken({ token: config.adminToken, data: config.data });
   // A token that the configuration no longer gives is no longer one; a file's belongs to this machine and folder.
   const name = token.file === null ? 'admin' : `admin of ${hostname()}:${resolve(token.file)}`;
-  await store.tokens.put({ id: ids.next(), name, hash: token.hash, expiresAt: null, mayReveal: false });
+  await store.tokens.put({ id: ids.next(), name, hash: token.hash, role: 'admin' });
 
   // Nobody reads a key unless the configuration names a token for it.
   if (config.revealToken) {
@@ -330,7 +330,7 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
     if (hash === token.hash) {
       throw new StartRefused('PARASOL_REVEAL_TOKEN is the administrator’s token: give it one of its own.');
     }
-    await store.tokens.put({ id: ids.next(), name: 'reveal', hash, expiresAt: null, mayReveal: true });
+    await store.tokens.put({ id: ids.next(), name: 'reveal', hash, role: 'revealer' });
   } else {
     await store.tokens.remove('reveal');
   }
@@ -343,7 +343,9 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
     commands,
     authenticate: async (hash) => {
       const found = await store.tokens.findByHash(hash);
-      return found && { name: found.mayReveal ? 'reveal' : 'admin', mayReveal: found.mayReveal };
+      if (!found) return null;
+      const { id: tokenId, name, role, scope, mayReveal } = found;
+      return { tokenId, name, role, scope, mayReveal };
     },
     readiness: readiness(store, loop, () => draining),
     metrics: metrics.registry,

@@ -1,44 +1,46 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Caller, Role } from '../domain/access.ts';
+import type { Commands } from '../reconciler/commands.ts';
 import { Problem } from './problem.ts';
 
 /**
  * The door in the wall: every route declares what one must be allowed to do to use it, and a route that
- * declares nothing cannot be registered. The administrator may do everything but read a key; who may read one
- * may see and do hand-offs besides, and nothing else. Roles are decided here and nowhere else.
+ * declares nothing cannot be registered. What each role may do is said here and nowhere else.
  */
-export const PERMISSIONS = [
-  'public',
-  'tenants:read',
-  'tenants:write',
-  'tenants:reconcile',
-  'credentials:write',
-  'handoffs:read',
-  'handoffs:work',
-  'rotations:write',
-  'secrets:reveal',
-  'metrics:read',
-  'docs:read',
-] as const;
-export type Permission = (typeof PERMISSIONS)[number];
+const VIEWER = ['tenants:read', 'handoffs:read', 'metrics:read', 'docs:read'] as const;
+const OPERATOR = [...VIEWER, 'tenants:reconcile', 'handoffs:work'] as const;
+const ROTATOR = [...OPERATOR, 'rotations:write', 'credentials:write'] as const;
+const ADMIN = [...ROTATOR, 'tenants:write'] as const;
+
+/** `public` needs no token; `secrets:reveal` comes with no role: it is granted to a token besides. */
+export type Permission = 'public' | 'secrets:reveal' | (typeof ADMIN)[number];
+
+export const PERMITTED: Readonly<Record<Role, readonly Permission[]>> = {
+  viewer: VIEWER,
+  operator: OPERATOR,
+  rotator: ROTATOR,
+  admin: ADMIN,
+  revealer: ['tenants:read', 'handoffs:read', 'handoffs:work', 'docs:read'],
+};
+
+/** What tells of the fleet as a whole, or changes it: not for a token that is bound to some tenants. */
+const OF_THE_FLEET: readonly Permission[] = ['metrics:read'];
 
 /** Who is calling. */
-export interface Identity {
-  name: string;
-  /** Reads keys, once, where a hand-off asks for one to be put into Umbrella; an administrator's does not. */
+export interface Identity extends Pick<Caller, 'name' | 'tokenId' | 'scope'> {
+  role: Role;
+  /** Reads keys, once, where a hand-off asks for one to be put into Umbrella. */
   mayReveal: boolean;
 }
 
-const REVEALERS: readonly Permission[] = [
-  'secrets:reveal',
-  'handoffs:read',
-  'handoffs:work',
-  'tenants:read',
-  'docs:read',
-];
-
-const may = ({ mayReveal }: Identity, permission: Permission): boolean =>
-  mayReveal ? REVEALERS.includes(permission) : permission !== 'secrets:reveal';
+/** Whether somebody may do what a route declares; whether a tenant exists for them, the commands say. */
+export function may({ role, scope, mayReveal }: Identity, permission: Permission): boolean {
+  if (permission === 'public') return true;
+  if (permission === 'secrets:reveal') return mayReveal;
+  if (scope !== null && OF_THE_FLEET.includes(permission)) return false;
+  return PERMITTED[role].includes(permission);
+}
 
 /** Finds the identity of a token by the token's SHA-256 (hex); null: nobody's. */
 export type Authenticate = (tokenHash: string) => Promise<Identity | null>;
@@ -50,6 +52,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Null on public routes only. */
     identity: Identity | null;
+    /** The use cases of who is calling. */
+    readonly commands: Commands;
   }
 }
 
@@ -61,7 +65,7 @@ export function hashToken(token: string): string {
 /** Knows one token, the administrator's, by its hash; compares in constant time. */
 export function oneToken(
   adminTokenHash: string,
-  identity: Identity = { name: 'admin', mayReveal: false },
+  identity: Identity = { name: 'admin', tokenId: null, role: 'admin', scope: null, mayReveal: false },
 ): Authenticate {
   const expected = Buffer.from(adminTokenHash, 'hex');
   if (expected.length !== 32) throw new Error('an administrator’s token is known by a SHA-256 in hex');
@@ -72,8 +76,16 @@ export function oneToken(
 }
 
 /** Hangs the door: no route without a permission, no call beyond the public ones without an identity. */
-export function guard(app: FastifyInstance, authenticate: Authenticate): void {
+export function guard(
+  app: FastifyInstance,
+  { authenticate, commands }: { authenticate: Authenticate; commands: Pick<Commands, 'as'> },
+): void {
   app.decorateRequest('identity', null);
+  app.decorateRequest('commands', {
+    getter() {
+      return commands.as(callerOf(this));
+    },
+  });
 
   app.addHook('onRoute', (route) => {
     // The documentation's routes come from a plugin that knows no permissions.
@@ -94,6 +106,12 @@ export function guard(app: FastifyInstance, authenticate: Authenticate): void {
     if (request.identity === null) throw Problem.unauthorized(token !== null);
     if (permission !== undefined && !may(request.identity, permission)) throw Problem.forbidden(permission);
   });
+}
+
+/** Who asks, as the audit names it. */
+function callerOf({ identity, ip, id }: FastifyRequest): Caller {
+  const { name = 'nobody', tokenId = null, role = null, scope = null } = identity ?? {};
+  return { name, tokenId, role, scope, from: ip, requestId: id, idempotencyKey: null };
 }
 
 /** The token of `Authorization: Bearer …`; null where the header is anything else. */

@@ -20,7 +20,8 @@ import type { Api } from './types.ts';
 import { validateWithZod } from './validation.ts';
 
 export interface ApiDeps {
-  commands: Commands;
+  /** Routes ask by `request.commands`, which are those of who is calling. */
+  commands: Pick<Commands, 'as'>;
   authenticate: Authenticate;
   readiness: Readiness;
   metrics: Registry;
@@ -74,17 +75,17 @@ export function buildApi(deps: ApiDeps): FastifyInstance {
 
   logRequests(app);
   protect(app, limits);
-  guard(app, deps.authenticate);
+  guard(app, deps);
   limitRate(app, limits);
   describeApi(app, deps.version);
 
   void app.register(async (scope) => {
     const api = scope as unknown as Api;
     serviceRoutes(api, deps);
-    tenantRoutes(api, deps.commands);
-    handoffRoutes(api, deps.commands);
-    auditRoutes(api, deps.commands);
-    automationRoutes(api, deps.commands);
+    tenantRoutes(api);
+    handoffRoutes(api);
+    auditRoutes(api);
+    automationRoutes(api);
   });
   return app;
 }
@@ -129,7 +130,7 @@ function limitRate(app: FastifyInstance, limits: ApiLimits): void {
     max: limits.requestsPerMinute,
     timeWindow: 60_000,
     // Runs after the door, so that only identities are counted.
-    keyGenerator: (request) => request.identity?.name ?? request.ip,
+    keyGenerator: (request) => request.identity?.tokenId ?? request.identity?.name ?? request.ip,
     errorResponseBuilder: () => Problem.tooMany(),
   });
 }

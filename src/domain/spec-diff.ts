@@ -9,11 +9,25 @@ import type { TenantSpec } from './tenant.ts';
  * ```
  */
 export function changedPaths(before: TenantSpec, after: TenantSpec): string[] {
-  return differences(before, after, []).toSorted();
+  return changedValues(before, after).map(({ path }) => path);
 }
 
-function differences(before: unknown, after: unknown, path: string[]): string[] {
-  if (!isGroup(before) || !isGroup(after)) return sameValue(before, after) ? [] : [path.join('.')];
+/** One setting that differs; undefined: it is not there. */
+export interface ChangedValue {
+  path: string;
+  before: unknown;
+  after: unknown;
+}
+
+/** The same with both values of each path. */
+export function changedValues(before: TenantSpec, after: TenantSpec): ChangedValue[] {
+  return differences(before, after, []).toSorted((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+function differences(before: unknown, after: unknown, path: string[]): ChangedValue[] {
+  if (!isGroup(before) || !isGroup(after)) {
+    return sameValue(before, after) ? [] : [{ path: path.join('.'), before, after }];
+  }
   const names = new Set([...Object.keys(before), ...Object.keys(after)]);
   return [...names].flatMap((name) => differences(before[name], after[name], [...path, name]));
 }

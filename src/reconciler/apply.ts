@@ -1,3 +1,4 @@
+import { inScope, type Caller, type Scope } from '../domain/access.ts';
 import type { HeldCredential } from '../domain/credential.ts';
 import { changedPaths } from '../domain/spec-diff.ts';
 import { automationOrigin, companyIdentity, type TenantInput, type TenantSpec } from '../domain/tenant.ts';
@@ -29,6 +30,8 @@ export interface ApplyDeps {
   desk: Desk;
   vault: Vault;
   ids: Ids;
+  /** Whose desk it is; absent: Parasol's. */
+  caller?: Caller;
 }
 
 export interface ApplyOptions {
@@ -66,6 +69,8 @@ async function tryToApply(
     const refusal = demand(known.get(id)?.tenant ?? null);
     if (refusal) return { ok: false, refusal };
   }
+  const outside = outsideOf(deps.caller?.scope ?? null, inputs, known);
+  if (outside.length > 0) return invalid(outside.map((one) => ({ ...one, path: at(one.index, one.path) })));
   const decided = inputs.map((input) => decide(vault, input, known.get(input.id) ?? null));
   const holders = await readHolders(desk, decided);
   const problems = [
@@ -86,6 +91,25 @@ async function tryToApply(
   const one = decided[index]!;
   const what = because === 'company-taken' ? 'company' : 'console';
   return invalid([{ path: at(index, pathOf(one, what)), message: clashWords(what, id, applied.refusal.by) }]);
+}
+
+/**
+ * Who is bound to tenants makes only those that it is bound to by name: whether another one is there already is
+ * not for it to know. Nor does it take a tenant out of its own sight.
+ */
+function outsideOf(
+  scope: Scope | null,
+  inputs: TenantInput[],
+  known: ReadonlyMap<string, unknown>,
+): { index: number; path: string; message: string }[] {
+  if (scope === null) return [];
+  return inputs.flatMap(({ id, labels }, index) => {
+    if (!known.has(id) && !scope.tenants.includes(id)) {
+      return [{ index, path: 'id', message: 'is none of the tenants that this token is bound to' }];
+    }
+    if (inScope(scope, { id, labels })) return [];
+    return [{ index, path: 'labels', message: 'would take it out of what this token is bound to' }];
+  });
 }
 
 /** What is to become of one tenant of the set, before anything is written. */

@@ -1,3 +1,4 @@
+import type { Caller } from '../domain/access.ts';
 import type { Condition, Truth } from '../domain/condition.ts';
 import type { AutomationAnswer } from '../domain/automation.ts';
 import type { Drift } from '../domain/drift.ts';
@@ -9,7 +10,7 @@ import type { Purpose, TenantInput, TenantSpec } from '../domain/tenant.ts';
 import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import type { RekeyProgress } from './keyring.ts';
 
-export type { RekeyProgress };
+export type { Caller, RekeyProgress };
 
 /**
  * The use cases: the only way in, shared by the API and the CLI. A command either did all that it says or
@@ -277,6 +278,11 @@ export interface Examination {
 }
 
 export interface Commands {
+  /**
+   * The use cases of one who asks: tenants that it may not see do not exist, and what it changes stands in the
+   * audit. Without it, Parasol itself is asking.
+   */
+  as(caller: Caller): Commands;
   /** All tenants or none. `dryRun` checks and tells, and changes nothing. */
   apply(tenants: TenantInput[], options: { dryRun: boolean }): Promise<Answer<ApplyChange[]>>;
   createTenant(tenant: TenantInput): Promise<Answer<TenantView>>;

@@ -1,3 +1,4 @@
+import type { Caller } from '../domain/access.ts';
 import { AUTOMATION } from '../domain/handoff.ts';
 import type { TenantInput } from '../domain/tenant.ts';
 import { conflict, done, invalid, noHandoff, noTenant, refused } from './answers.ts';
@@ -26,6 +27,8 @@ export interface CommandDeps {
   ids: Ids;
   deliveries: Deliveries;
   envelopes: Envelopes;
+  /** Who asks; absent: Parasol itself. */
+  caller?: Caller;
 }
 
 /** The use cases over the store and the vault. None of them calls a vendor: a run does, once it is triggered. */
@@ -52,6 +55,8 @@ export function createCommands(deps: CommandDeps): Commands {
     page.items.length > 0 || (await desk.tenants([id])).length > 0 ? done(page) : noTenant(id);
 
   return {
+    as: (caller) => createCommands({ ...deps, caller, desk: desk.as(caller) }),
+
     apply: (tenants, { dryRun }) =>
       applyTenants(deps, tenants, {
         dryRun,

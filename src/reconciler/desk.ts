@@ -1,3 +1,4 @@
+import type { Caller, Role, Scope } from '../domain/access.ts';
 import type { Condition, Truth } from '../domain/condition.ts';
 import type { HeldCredential } from '../domain/credential.ts';
 import type { Handoff } from '../domain/handoff.ts';
@@ -14,12 +15,28 @@ import type {
   StoredTenant,
 } from './ports.ts';
 
-export type { EventView, Page };
+export type { Caller, EventView, Page };
 
 /**
  * What the commands need of the store. Each method is one transaction: it did all that it says, or nothing.
- * A cause and its trigger are committed together. What can go wrong is a value; a throw is a broken database.
+ * A cause and its trigger are committed together, and with them the entry in the audit. What can go wrong is a
+ * value; a throw is a broken database.
  */
+
+/** What was changed, for the audit; who asked is the caller's. */
+export interface AuditEntry {
+  /** `tenant.replace`: the kind of thing, and what was done to it. */
+  action: string;
+  /** Null: it is about no tenant. */
+  tenantId: string | null;
+  /** What of the tenant it is about: a hand-off, a rotation, a purpose; null: the tenant itself. */
+  subject: string | null;
+  /** What the person gave as the reason. */
+  reason: string | null;
+  /** What was changed, as it was and as it is; secrets as fingerprints. Null: there was nothing, or is no more. */
+  before: Record<string, unknown> | null;
+  after: Record<string, unknown> | null;
+}
 
 /** A sealed pair to keep. One that is `active` takes the place of the purpose's active one. */
 export interface NewCredential {
@@ -61,7 +78,7 @@ export type ApplyRefusal =
   /** Somebody else was quicker; null: there is no such tenant any more. */
   | { because: 'stale'; id: string; generation: number | null }
   | { because: 'deleting'; id: string }
-  /** Another tenant speaks for that company or console; null where it went away meanwhile. */
+  /** Another tenant speaks for that company or console; null where it went away meanwhile. As in `holders`. */
   | { because: 'company-taken' | 'console-taken'; id: string; by: string | null };
 
 export type Applied =
@@ -121,6 +138,11 @@ export interface Submission {
 
 export interface Desk {
   /**
+   * The desk of one who asks: tenants that it may not see are not there, and every change writes into the audit
+   * who asked for it. The desk itself is that of Parasol, which sees all.
+   */
+  as(caller: Caller): Desk;
+  /**
    * Writes all of these tenants, or none. A spec that differs makes a new generation; every tenant given is
    * triggered, its backoff forgotten.
    */
@@ -156,7 +178,10 @@ export interface Desk {
   keyRecord(id: string): Promise<KeyRecord | null>;
   /** The tenant with every credential that it ever had, oldest first; null: there is no such tenant. */
   history(id: string): Promise<{ tenant: StoredTenant; credentials: CredentialRecord[] } | null>;
-  /** Who speaks for any of these companies (`companyIdentity`) or Umbrella consoles (rulings 26), by id. */
+  /**
+   * Who speaks for any of these companies (`companyIdentity`) or Umbrella consoles (rulings 26), by id; whom one may
+   * not see, as `HIDDEN_TENANT`.
+   */
   holders(identities: {
     companies: string[];
     consoles: string[];
@@ -195,7 +220,7 @@ export interface Desk {
    */
   reveal(
     id: string,
-    by: string,
+    asked: { by: string; reason: string },
     events: NewEvent[],
     cause: string,
   ): Promise<
@@ -238,17 +263,25 @@ export interface Desk {
 /** A token of the API; its value is known to nobody but its bearer. */
 export interface StoredToken {
   id: string;
+  /** No two have the same. */
   name: string;
-  createdAt: string;
-  /** Null: never. */
-  expiresAt: string | null;
+  role: Role;
+  /** Null: bound to no tenants, it sees all. */
+  scope: Scope | null;
   /** Whether it may read a pair, once, where a hand-off asks for it to be put into Umbrella. */
   mayReveal: boolean;
+  createdAt: string;
+  /** The name of the token that made it; null: the configuration did. */
+  createdBy: string | null;
+  /** Null: never. */
+  expiresAt: string | null;
+  /** To the minute; null: it was never used. */
+  lastUsedAt: string | null;
 }
 
 export interface Tokens {
-  /** Keeps a token under its name: another that had this name is no longer one. */
-  put(token: Omit<StoredToken, 'createdAt'> & { hash: string }): Promise<void>;
+  /** Keeps a token of the configuration under its name, bound to no tenants and for ever: another that had this name is no longer one. */
+  put(token: Pick<StoredToken, 'id' | 'name' | 'role'> & { hash: string }): Promise<void>;
   /** The token of that name is no longer one. */
   remove(name: string): Promise<void>;
   /** Null: unknown, or expired by the database's clock. */

@@ -161,7 +161,7 @@ export async function reveal(
     message: `The pair ${handoff.subject} was shown to ${by}: ${reason}`,
     data: { handoff: id, fingerprint: handoff.subject, by, reason },
   };
-  const revealed = await desk.reveal(id, by, [event], `pair shown to ${by}`);
+  const revealed = await desk.reveal(id, { by, reason }, [event], `pair shown to ${by}`);
   if (!revealed.ok) {
     switch (revealed.because) {
       case 'not-found':

@@ -1,23 +1,28 @@
 import { and, asc, eq, gt, inArray, ne, or, sql } from 'drizzle-orm';
-import { AUTOMATION, isLive } from '../domain/handoff.ts';
-import { companyIdentity } from '../domain/tenant.ts';
-import type { ApplyRefusal, Desk, HandoffRefusal, TenantWrite } from '../reconciler/ports.ts';
+import { AUTOMATION, isLive, type Handoff } from '../domain/handoff.ts';
+import { companyIdentity, type TenantSpec } from '../domain/tenant.ts';
+import { changedValues } from '../domain/spec-diff.ts';
+import { HIDDEN_TENANT, type Caller } from '../domain/access.ts';
+import type { ApplyRefusal, Desk, HandoffRefusal, NewCredential, TenantWrite } from '../reconciler/ports.ts';
+import { addAudit } from './audit.ts';
 import { addCredential, credentials, credentialsOf, toCredential, toRecord } from './credentials.ts';
 import type { Database, Executor } from './database.ts';
 import { StoreError, toStoreError } from './database.ts';
-import { addEvents, keyEvents, pageOfEvents } from './events.ts';
+import { addEvents, events as eventRows, keyEvents, pageOfEvents } from './events.ts';
 import { automationNow, destroyAnswerKey, handoffs, listHandoffs, toHandoff, toPeople } from './handoffs.ts';
 import { listSpec } from './listings.ts';
 import { keepRotation, liveRotation, rotations, rotationsOf } from './rotations.ts';
-import { pageOfRuns } from './runs.ts';
+import { pageOfRuns, runs } from './runs.ts';
 import { statuses, toStatus } from './statuses.ts';
 import { tenants, toTenant } from './tenants.ts';
 import { triggerTenant } from './trigger.ts';
 import { requestKeyRotation, umbrellaRotationOf } from './umbrella-keys.ts';
+import { visibleTo } from './visible.ts';
 
 const ONE_SNAPSHOT = { isolationLevel: 'repeatable read', accessMode: 'read only' } as const;
 
-export const createDesk = (db: Database): Desk => ({
+/** The desk of one who asks; `as` is the store's, which wraps what is thrown. */
+export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
   async apply(writes) {
     // In the order of their ids, as whoever locks several tenants does: two such never wait for each other.
     const ordered = writes.toSorted((a, b) => (a.id < b.id ? -1 : 1));
@@ -25,7 +30,7 @@ export const createDesk = (db: Database): Desk => ({
     try {
       return await db.transaction(async (tx) => {
         const applied = [];
-        for (current of ordered) applied.push(await applyOne(tx, current));
+        for (current of ordered) applied.push(await applyOne(tx, caller, current));
         return { ok: true, tenants: applied };
       });
     } catch (error) {
@@ -34,14 +39,14 @@ export const createDesk = (db: Database): Desk => ({
       if (!taken || !current) throw error;
       return {
         ok: false,
-        refusal: { because: taken, id: current.id, by: await holderOf(db, taken, current, writes) },
+        refusal: { because: taken, id: current.id, by: await holderOf(db, caller, taken, current, writes) },
       };
     }
   },
 
   requestDelete: (id, ifGeneration, events, cause) =>
     db.transaction(async (tx) => {
-      const row = await lockTenant(tx, id);
+      const row = await lockTenant(tx, id, caller);
       if (!row) return { ok: false, because: 'not-found' };
       if (ifGeneration !== null && row.generation !== ifGeneration) {
         return { ok: false, because: 'stale', generation: row.generation };
@@ -51,27 +56,50 @@ export const createDesk = (db: Database): Desk => ({
         .set({ deleting: true, updatedAt: sql`now()` })
         .where(eq(tenants.id, id));
       await addEvents(tx, id, events);
+      await addAudit(tx, caller, {
+        action: 'tenant.delete',
+        tenantId: id,
+        before: { deleting: row.deleting },
+        after: { deleting: true, onDelete: row.spec.onDelete },
+      });
       return { ok: true, trigger: await triggerLocked(tx, id, cause, true) };
     }),
 
-  trigger: (id, cause) => db.transaction((tx) => triggerTenant(tx, id, cause, false)),
+  trigger: (id, cause) =>
+    db.transaction(async (tx) => {
+      if (!(await lockTenant(tx, id, caller))) return null;
+      await addAudit(tx, caller, { action: 'tenant.reconcile', tenantId: id, reason: cause });
+      return triggerLocked(tx, id, cause, false);
+    }),
 
   async addCredential(tenantId, credential, { consoleIdentity, events, cause }) {
     try {
       return await db.transaction(async (tx) => {
-        const row = await lockTenant(tx, tenantId);
+        const row = await lockTenant(tx, tenantId, caller);
         if (!row) return { ok: false, because: 'not-found' };
         if (row.deleting) return { ok: false, because: 'deleting' };
         if (consoleIdentity !== undefined) {
           await tx.update(tenants).set({ consoleIdentity }).where(eq(tenants.id, tenantId));
         }
+        const replaced = await activePair(tx, tenantId, credential.purpose);
         await addCredential(tx, tenantId, credential, cause);
         await addEvents(tx, tenantId, events);
+        await addAudit(tx, caller, {
+          action: 'credential.replace',
+          tenantId,
+          subject: credential.purpose,
+          before: replaced,
+          after: toldPair(credential),
+        });
         return { ok: true, trigger: await triggerLocked(tx, tenantId, cause, true) };
       });
     } catch (error) {
       if (takenIdentity(error) !== 'console-taken' || !consoleIdentity) throw error;
-      return { ok: false, because: 'console-taken', by: await consoleHolder(db, consoleIdentity, tenantId) };
+      return {
+        ok: false,
+        because: 'console-taken',
+        by: await consoleHolder(db, caller, consoleIdentity, tenantId),
+      };
     }
   },
 
@@ -81,7 +109,7 @@ export const createDesk = (db: Database): Desk => ({
         .select()
         .from(tenants)
         .leftJoin(statuses, eq(statuses.tenantId, tenants.id))
-        .where(eq(tenants.id, id));
+        .where(and(eq(tenants.id, id), visibleTo(caller.scope)));
       if (!row) return null;
       const { items } = await pageOfRuns(tx, id, { before: null, limit: 1 });
       return {
@@ -98,7 +126,11 @@ export const createDesk = (db: Database): Desk => ({
   tenants: (ids) =>
     db.transaction(async (tx) => {
       if (ids.length === 0) return [];
-      const rows = await tx.select().from(tenants).where(inArray(tenants.id, ids)).orderBy(asc(tenants.id));
+      const rows = await tx
+        .select()
+        .from(tenants)
+        .where(and(inArray(tenants.id, ids), visibleTo(caller.scope)))
+        .orderBy(asc(tenants.id));
       const held = await tx
         .select()
         .from(credentials)
@@ -113,7 +145,7 @@ export const createDesk = (db: Database): Desk => ({
 
   holders: ({ companies, consoles }) =>
     db
-      .select({ id: tenants.id, company: tenants.companyIdentity, console: tenants.consoleIdentity })
+      .select({ id: nameFor(caller), company: tenants.companyIdentity, console: tenants.consoleIdentity })
       .from(tenants)
       .where(or(inArray(tenants.companyIdentity, companies), inArray(tenants.consoleIdentity, consoles)))
       .orderBy(asc(tenants.id)),
@@ -130,7 +162,7 @@ export const createDesk = (db: Database): Desk => ({
       })
       .from(tenants)
       .leftJoin(statuses, eq(statuses.tenantId, tenants.id))
-      .where(after === null ? undefined : gt(tenants.id, after))
+      .where(and(after === null ? undefined : gt(tenants.id, after), visibleTo(caller.scope)))
       .orderBy(asc(tenants.id))
       .limit(limit + 1);
     const items = rows.slice(0, limit).map(({ tenant, observed }) => ({
@@ -146,7 +178,7 @@ export const createDesk = (db: Database): Desk => ({
         .select()
         .from(tenants)
         .leftJoin(statuses, eq(statuses.tenantId, tenants.id))
-        .where(eq(tenants.id, id));
+        .where(and(eq(tenants.id, id), visibleTo(caller.scope)));
       if (!row) return null;
       return {
         tenant: toTenant(row.tenants),
@@ -161,22 +193,28 @@ export const createDesk = (db: Database): Desk => ({
 
   history: (id) =>
     db.transaction(async (tx) => {
-      const [row] = await tx.select().from(tenants).where(eq(tenants.id, id));
+      const [row] = await tx
+        .select()
+        .from(tenants)
+        .where(and(eq(tenants.id, id), visibleTo(caller.scope)));
       return row ? { tenant: toTenant(row), credentials: (await credentialsOf(tx, id)).map(toRecord) } : null;
     }, ONE_SNAPSHOT),
 
-  events: (tenantId, page) => pageOfEvents(db, tenantId, page),
-  runs: (tenantId, page) => pageOfRuns(db, tenantId, page),
-  handoffs: (filter) => listHandoffs(db, filter),
+  events: (tenantId, page) => pageOfEvents(db, tenantId, page, visibleTo(caller.scope, eventRows.tenantId)),
+  runs: (tenantId, page) => pageOfRuns(db, tenantId, page, visibleTo(caller.scope, runs.tenantId)),
+  handoffs: (filter) => listHandoffs(db, filter, visibleTo(caller.scope, handoffs.tenantId)),
 
   async handoff(id) {
-    const [row] = await db.select().from(handoffs).where(eq(handoffs.id, id));
+    const [row] = await db
+      .select()
+      .from(handoffs)
+      .where(and(eq(handoffs.id, id), visibleTo(caller.scope, handoffs.tenantId)));
     return row ? toHandoff(row) : null;
   },
 
   claimHandoff: (id, by) =>
     db.transaction(async (tx) => {
-      const handoff = await lockHandoff(tx, id);
+      const handoff = await lockHandoff(tx, id, caller);
       if (!handoff) return refuse({ because: 'not-found' });
       if (handoff.state === 'claimed') {
         return handoff.claimedBy === by
@@ -192,17 +230,20 @@ export const createDesk = (db: Database): Desk => ({
           data: { handoff: id, by },
         },
       ]);
+      await addAudit(tx, caller, handoffEntry('handoff.claim', handoff, changed));
       return { ok: true, handoff: changed };
     }),
 
   releaseHandoff: (id, by) =>
     db.transaction(async (tx) => {
-      const handoff = await lockHandoff(tx, id);
+      const handoff = await lockHandoff(tx, id, caller);
       if (!handoff) return refuse({ because: 'not-found' });
       if (handoff.state !== 'claimed') return refuse({ because: 'state', handoff });
       if (handoff.claimedBy === AUTOMATION) {
         await toPeople(tx, handoff, `${by} took it back`);
-        return { ok: true, handoff: (await lockHandoff(tx, id)) ?? handoff };
+        const taken = (await lockHandoff(tx, id, caller)) ?? handoff;
+        await addAudit(tx, caller, handoffEntry('handoff.release', handoff, taken));
+        return { ok: true, handoff: taken };
       }
       if (handoff.claimedBy !== by) return refuse({ because: 'claimed-by-other', handoff });
       const changed = await changeHandoff(tx, id, { state: 'open', claimedBy: null, claimedAt: null });
@@ -213,12 +254,13 @@ export const createDesk = (db: Database): Desk => ({
           data: { handoff: id, by },
         },
       ]);
+      await addAudit(tx, caller, handoffEntry('handoff.release', handoff, changed));
       return { ok: true, handoff: changed };
     }),
 
-  reveal: (id, by, events, cause) =>
+  reveal: (id, { by, reason }, events, cause) =>
     db.transaction(async (tx) => {
-      const handoff = await lockHandoff(tx, id);
+      const handoff = await lockHandoff(tx, id, caller);
       if (!handoff) return { ok: false, because: 'not-found' };
       // What left for an automation was encrypted to it: the person who does the work instead may see it, once.
       if (handoff.revealedAt !== null && handoff.revealedTo !== AUTOMATION) {
@@ -240,6 +282,13 @@ export const createDesk = (db: Database): Desk => ({
         revealedTo: by,
       });
       await addEvents(tx, handoff.tenantId, events);
+      await addAudit(tx, caller, {
+        action: 'handoff.reveal',
+        tenantId: handoff.tenantId,
+        subject: id,
+        reason,
+        after: { shownTo: by, fingerprint: found.fingerprint, member: found.member },
+      });
       await triggerLocked(tx, handoff.tenantId, cause, true);
       return { ok: true, handoff: shown, credential: toCredential(found), sealed };
     }),
@@ -247,30 +296,48 @@ export const createDesk = (db: Database): Desk => ({
   requestRotation: (rotation, events, cause) =>
     db.transaction(async (tx) => {
       const { tenantId } = rotation;
-      if (!(await lockTenant(tx, tenantId))) return { ok: false, because: 'not-found' };
+      if (!(await lockTenant(tx, tenantId, caller))) return { ok: false, because: 'not-found' };
       const live = await liveRotation(tx, tenantId);
       if (live) return { ok: false, because: 'live', rotation: live };
       await keepRotation(tx, rotation, null);
       await addEvents(tx, tenantId, events);
+      const { id: subject, reason, by, cause: why, cutNow } = rotation;
+      const after = { by, cause: why, cutNow };
+      await addAudit(tx, caller, { action: 'rotation.request', tenantId, subject, reason, after });
       return { ok: true, trigger: await triggerLocked(tx, tenantId, cause, true) };
     }),
 
   wishOfRotation: (tenantId, wish, events, cause) =>
     db.transaction(async (tx) => {
-      if (!(await lockTenant(tx, tenantId))) return { ok: false, because: 'not-found' };
+      if (!(await lockTenant(tx, tenantId, caller))) return { ok: false, because: 'not-found' };
       const live = await liveRotation(tx, tenantId);
       if (!live) return { ok: false, because: 'none' };
       await tx.update(rotations).set({ wish }).where(eq(rotations.id, live.id));
       await addEvents(tx, tenantId, events);
+      await addAudit(tx, caller, {
+        action: `rotation.${wish.kind}`,
+        tenantId,
+        subject: live.id,
+        reason: wish.reason,
+        before: { phase: live.phase, cause: live.cause, rollingBack: live.reversed },
+        after: { by: wish.by, wish: wish.kind },
+      });
       return { ok: true, rotation: live.id, trigger: await triggerLocked(tx, tenantId, cause, true) };
     }),
 
   requestKeyRotation: (tenantId, request, events, cause) =>
     db.transaction(async (tx) => {
-      if (!(await lockTenant(tx, tenantId))) return { ok: false, refusal: { because: 'not-found' } };
+      if (!(await lockTenant(tx, tenantId, caller))) return { ok: false, refusal: { because: 'not-found' } };
       const asked = await requestKeyRotation(tx, tenantId, request);
       if (!asked.ok) return asked;
       await addEvents(tx, tenantId, events);
+      await addAudit(tx, caller, {
+        action: 'umbrella-key.rotate',
+        tenantId,
+        subject: asked.keyId,
+        reason: request.why,
+        after: { by: request.by, cause: request.cause },
+      });
       return { ok: true, rotation: asked.keyId, trigger: await triggerLocked(tx, tenantId, cause, true) };
     }),
 
@@ -278,7 +345,7 @@ export const createDesk = (db: Database): Desk => ({
 
   submitHandoff: (id, { by, attested, candidate, events, cause }) =>
     db.transaction(async (tx) => {
-      const handoff = await lockHandoff(tx, id);
+      const handoff = await lockHandoff(tx, id, caller);
       if (!handoff) return refuse({ because: 'not-found' });
       if (!isLive(handoff)) return refuse({ because: 'state', handoff });
       const begun = handoff.automation?.state === 'delivering' || handoff.automation?.state === 'accepted';
@@ -301,6 +368,9 @@ export const createDesk = (db: Database): Desk => ({
       });
       if (by === AUTOMATION) await destroyAnswerKey(tx, id);
       await addEvents(tx, handoff.tenantId, events);
+      const entry = handoffEntry('handoff.submit', handoff, changed);
+      const pair = candidate && { pair: toldPair(candidate) };
+      await addAudit(tx, caller, { ...entry, after: { ...entry.after, by, attested, ...pair } });
       return { ok: true, handoff: changed, trigger: await triggerLocked(tx, handoff.tenantId, cause, true) };
     }),
 });
@@ -318,6 +388,7 @@ const refuse = (refusal: HandoffRefusal) => ({ ok: false as const, refusal });
 
 async function applyOne(
   tx: Executor,
+  caller: Caller,
   write: TenantWrite,
 ): Promise<{ id: string; generation: number; trigger: number }> {
   const { id, expected, spec } = write;
@@ -326,7 +397,7 @@ async function applyOne(
     companyIdentity: companyIdentity(spec),
     ...(write.consoleIdentity === undefined ? {} : { consoleIdentity: write.consoleIdentity }),
   };
-  const row = await lockTenant(tx, id);
+  const row = await lockTenant(tx, id, caller);
   if ((row?.generation ?? null) !== expected) {
     throw new Refused({ because: 'stale', id, generation: row?.generation ?? null });
   }
@@ -348,21 +419,65 @@ async function applyOne(
         .returning({ generation: tenants.generation, updatedAt: tenants.updatedAt });
   if (!written) {
     // Inserted by somebody else since the row was looked for.
-    const other = await lockTenant(tx, id);
+    const other = await lockTenant(tx, id, caller);
     throw new Refused({ because: 'stale', id, generation: other?.generation ?? null });
   }
   const fresh = written.generation !== row?.generation;
   await listSpec(tx, id, spec, { now: written.updatedAt, fresh });
   for (const credential of write.credentials) await addCredential(tx, id, credential, write.cause);
   await addEvents(tx, id, write.events);
+  await addAudit(tx, caller, specEntry(row?.spec ?? null, write));
   return { id, generation: written.generation, trigger: await triggerLocked(tx, id, write.cause, true) };
 }
 
-async function lockTenant(tx: Executor, id: string) {
+/** What a set of tenants changed of one: the settings that differ, and the pairs that came into use. */
+function specEntry(known: TenantSpec | null, { id, spec, credentials: given }: TenantWrite) {
+  const pairs = given.length > 0 ? { pairs: given.map(toldPair) } : {};
+  if (!known) return { action: 'tenant.create', tenantId: id, after: { spec, ...pairs } };
+  const changed = changedValues(known, spec);
+  const side = (which: 'before' | 'after') =>
+    Object.fromEntries(changed.map((one) => [one.path, one[which] ?? null]));
+  return {
+    action: 'tenant.replace',
+    tenantId: id,
+    before: { spec: side('before') },
+    after: { spec: side('after'), ...pairs },
+  };
+}
+
+/** A pair, as the audit tells it. */
+const toldPair = ({ purpose, fingerprint, member, state, origin }: Omit<NewCredential, 'sealed'>) => ({
+  purpose,
+  fingerprint,
+  member,
+  state,
+  origin,
+});
+
+async function activePair(tx: Executor, tenantId: string, purpose: NewCredential['purpose']) {
+  const held = (await credentialsOf(tx, tenantId)).find(
+    (one) => one.purpose === purpose && one.state === 'active',
+  );
+  return held ? { fingerprint: held.fingerprint, member: held.member, origin: held.origin } : null;
+}
+
+function handoffEntry(action: string, before: Handoff, after: Handoff) {
+  const told = ({ kind, subject, state, claimedBy }: Handoff) => ({ kind, subject, state, claimedBy });
+  return {
+    action,
+    tenantId: before.tenantId,
+    subject: before.id,
+    before: told(before),
+    after: told(after),
+  };
+}
+
+/** The row of a tenant, locked; null: there is none, or none for the caller. */
+async function lockTenant(tx: Executor, id: string, caller: Caller | null = null) {
   const [row] = await tx
-    .select({ generation: tenants.generation, deleting: tenants.deleting })
+    .select({ generation: tenants.generation, deleting: tenants.deleting, spec: tenants.spec })
     .from(tenants)
-    .where(eq(tenants.id, id))
+    .where(and(eq(tenants.id, id), visibleTo(caller?.scope ?? null)))
     .for('update');
   return row ?? null;
 }
@@ -379,10 +494,9 @@ export async function triggerLocked(
 }
 
 /** A hand-off, locked after its tenant: in the same order as a run that records. */
-export async function lockHandoff(tx: Executor, id: string) {
+export async function lockHandoff(tx: Executor, id: string, caller: Caller | null = null) {
   const [known] = await tx.select({ tenantId: handoffs.tenantId }).from(handoffs).where(eq(handoffs.id, id));
-  if (!known) return null;
-  await lockTenant(tx, known.tenantId);
+  if (!known || !(await lockTenant(tx, known.tenantId, caller))) return null;
   const [row] = await tx.select().from(handoffs).where(eq(handoffs.id, id)).for('update');
   return row ? toHandoff(row) : null;
 }
@@ -406,6 +520,7 @@ function takenIdentity(error: unknown): 'company-taken' | 'console-taken' | null
 /** Who holds what `write` asked for: a tenant that is stored, or another of the same set. */
 async function holderOf(
   db: Database,
+  caller: Caller,
   taken: 'company-taken' | 'console-taken',
   write: TenantWrite,
   set: TenantWrite[],
@@ -416,22 +531,35 @@ async function holderOf(
     if (!console) return null;
     return (
       others.find(({ consoleIdentity }) => consoleIdentity === console)?.id ??
-      (await consoleHolder(db, console, write.id))
+      (await consoleHolder(db, caller, console, write.id))
     );
   }
   const company = companyIdentity(write.spec);
   const inSet = others.find(({ spec }) => companyIdentity(spec) === company);
   if (inSet) return inSet.id;
   const [row] = await db
-    .select({ id: tenants.id })
+    .select({ id: nameFor(caller) })
     .from(tenants)
     .where(and(eq(tenants.companyIdentity, company), ne(tenants.id, write.id)));
   return row?.id ?? null;
 }
 
-async function consoleHolder(db: Database, console: string, butNot: string): Promise<string | null> {
+/** A tenant's id, for who may see it. */
+function nameFor({ scope }: Caller) {
+  const visible = visibleTo(scope);
+  return visible
+    ? sql<string>`case when ${visible} then ${tenants.id} else ${HIDDEN_TENANT} end`
+    : sql<string>`${tenants.id}`;
+}
+
+async function consoleHolder(
+  db: Database,
+  caller: Caller,
+  console: string,
+  butNot: string,
+): Promise<string | null> {
   const [row] = await db
-    .select({ id: tenants.id })
+    .select({ id: nameFor(caller) })
     .from(tenants)
     .where(and(eq(tenants.consoleIdentity, console), ne(tenants.id, butNot)));
   return row?.id ?? null;

@@ -1,4 +1,4 @@
-import { and, desc, eq, lt, sql } from 'drizzle-orm';
+import { and, desc, eq, lt, sql, type SQL } from 'drizzle-orm';
 import { bigint, index, pgTable } from 'drizzle-orm/pg-core';
 import type { EventView, NewEvent, Page } from '../reconciler/ports.ts';
 import { instant, iso, jsonb, text } from './columns.ts';
@@ -44,11 +44,12 @@ export async function keyEvents(tx: Executor, tenantId: string): Promise<EventVi
   return rows.map(toEvent);
 }
 
-/** A page of a tenant's events, newest first; a `before` that is no event's id finds nothing. */
+/** A page of a tenant's events, newest first; a `before` that is no event's id finds nothing. `visible`: `visibleTo`. */
 export async function pageOfEvents(
   tx: Executor,
   tenantId: string,
   page: { before: string | null; limit: number },
+  visible?: SQL,
 ): Promise<Page<EventView>> {
   if (page.before !== null && !/^\d{1,15}$/.test(page.before)) return { items: [], next: null };
   const rows = await tx
@@ -58,6 +59,7 @@ export async function pageOfEvents(
       and(
         eq(events.tenantId, tenantId),
         page.before === null ? undefined : lt(events.id, Number(page.before)),
+        visible,
       ),
     )
     .orderBy(desc(events.id))

@@ -98,8 +98,9 @@ export const toHandoff = (row: typeof handoffs.$inferSelect): Handoff => ({
 export async function listHandoffs(
   tx: Executor,
   filter: { tenant: string | null; live: boolean },
+  visible?: SQL,
 ): Promise<Handoff[]> {
-  const wanted: SQL[] = [];
+  const wanted: SQL[] = visible ? [visible] : [];
   if (filter.tenant !== null) wanted.push(eq(handoffs.tenantId, filter.tenant));
   if (filter.live) wanted.push(LIVE);
   const rows = await tx

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { PARASOL, type Caller } from '../domain/access.ts';
 import type {
   Claims,
   Deliveries,
@@ -64,10 +65,11 @@ export function createStore(
   const db = openDatabase(pool);
   const listener = createListener(config, onError);
   const queue = createQueue(config, pool, onError);
+  const deskOf = (caller: Caller): Desk => ({ ...withStoreErrors(createDesk(db, caller)), as: deskOf });
   return {
     claims: withStoreErrors(createClaims(pool, listener)),
     reconciles: withStoreErrors(createReconciles(db, queue)),
-    desk: withStoreErrors(createDesk(db)),
+    desk: deskOf(PARASOL),
     deliveries: withStoreErrors(createDeliveries(db)),
     queue,
     tokens: withStoreErrors(createTokens(db)),

@@ -1,4 +1,4 @@
-import { and, desc, eq, lt, sql } from 'drizzle-orm';
+import { and, desc, eq, lt, sql, type SQL } from 'drizzle-orm';
 import { check, index, integer, pgTable } from 'drizzle-orm/pg-core';
 import type { Page, RunRecord } from '../reconciler/ports.ts';
 import { instant, iso, jsonb, text } from './columns.ts';
@@ -28,16 +28,19 @@ export const runs = pgTable(
   ],
 );
 
-/** A page of a tenant's runs, newest first (their ids sort by time). */
+/** A page of a tenant's runs, newest first (their ids sort by time). `visible`: `visibleTo`. */
 export async function pageOfRuns(
   tx: Executor,
   tenantId: string,
   page: { before: string | null; limit: number },
+  visible?: SQL,
 ): Promise<Page<RunRecord>> {
   const rows = await tx
     .select()
     .from(runs)
-    .where(and(eq(runs.tenantId, tenantId), page.before === null ? undefined : lt(runs.id, page.before)))
+    .where(
+      and(eq(runs.tenantId, tenantId), page.before === null ? undefined : lt(runs.id, page.before), visible),
+    )
     .orderBy(desc(runs.id))
     .limit(page.limit + 1);
   const items = rows.slice(0, page.limit).map((row) => ({

@@ -1,4 +1,5 @@
 /** Every table, for drizzle-kit. */
+export { audit } from './audit.ts';
 export { credentials } from './credentials.ts';
 export { events } from './events.ts';
 export { answerKeys, handoffs } from './handoffs.ts';

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it, test, vi } from 'vitest';
-import { hashToken, oneToken, type Authenticate } from '../../src/api/index.ts';
+import { hashToken, oneToken, type Authenticate, type Identity } from '../../src/api/index.ts';
 import { addressOf, BODIES, HANDOFF_ID, REVEALER, startApi, TOKEN } from './harness.ts';
+
+const CI: Identity = { name: 'ci', tokenId: 'token-1', role: 'admin', scope: null, mayReveal: false };
 
 /** Why a caller is nobody. */
 const STRANGERS: [string, Record<string, string>, string][] = [
@@ -121,7 +123,7 @@ describe('reading a key', () => {
 
 describe('tokens', () => {
   it('are looked up by their SHA-256, and never by themselves', async () => {
-    const authenticate = vi.fn<Authenticate>(async () => ({ name: 'ci', mayReveal: false }));
+    const authenticate = vi.fn<Authenticate>(async () => CI);
     const { app } = startApi({ authenticate });
     await app.inject({ url: '/tenants', headers: { authorization: 'Bearer some-token' } });
     const sha256 = createHash('sha256').update('some-token').digest('hex');
@@ -134,7 +136,7 @@ describe('tokens', () => {
     const { app } = startApi({
       authenticate: async (hash) => {
         const token = stored.get(hash);
-        return token && token.expiresAt > now ? { name: 'ci', mayReveal: false } : null;
+        return token && token.expiresAt > now ? CI : null;
       },
     });
     const call = () => app.inject({ url: '/tenants', headers: { authorization: 'Bearer short-lived' } });
@@ -152,8 +154,8 @@ describe('tokens', () => {
   });
 
   it('of which only one is known are compared whole', async () => {
-    const one = oneToken(hashToken('it'), { name: 'admin', mayReveal: false });
-    expect(await one(hashToken('it'))).toEqual({ name: 'admin', mayReveal: false });
+    const one = oneToken(hashToken('it'), CI);
+    expect(await one(hashToken('it'))).toEqual(CI);
     const hash = hashToken('it');
     for (const other of [hashToken('another'), hash.slice(0, -2), `${hash}00`, '', 'not hex']) {
       expect(await one(other)).toBeNull();

@@ -2,8 +2,15 @@ import { Writable } from 'node:stream';
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
 import { pino } from 'pino';
 import { Counter, Registry } from 'prom-client';
-import { afterEach, vi } from 'vitest';
-import { buildApi, hashToken, oneToken, type ApiDeps, type ReadyPart } from '../../src/api/index.ts';
+import { afterEach, vi, type Mock } from 'vitest';
+import {
+  buildApi,
+  hashToken,
+  oneToken,
+  type ApiDeps,
+  type Identity,
+  type ReadyPart,
+} from '../../src/api/index.ts';
 import type { Handoff } from '../../src/domain/handoff.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { tenantInputSchema, tenantSpecSchema, type TenantInput } from '../../src/domain/tenant.ts';
@@ -86,7 +93,13 @@ export const credential: CredentialView = {
 
 export const HANDOFF_ID = '01996f7e-0000-7000-8000-000000000001';
 /** Who may read keys, and is no administrator. */
-export const REVEALER = { name: 'reveal', mayReveal: true };
+export const REVEALER: Identity = {
+  name: 'reveal',
+  tokenId: null,
+  role: 'revealer',
+  scope: null,
+  mayReveal: true,
+};
 
 export const ROTATION_ID = '01996f7e-0000-7000-8000-000000000002';
 export const rotation: RotationRecordView = {
@@ -295,8 +308,8 @@ export const audit: KeyAudit = {
 const yes = <T>(value: T): Answer<T> => ({ ok: true, value });
 
 /** Commands that succeed at everything; a test replaces what it wants to go otherwise. */
-export const fakeCommands = () =>
-  ({
+export const fakeCommands = () => {
+  const commands = {
     apply: vi.fn<Commands['apply']>(async (tenants) =>
       yes(
         tenants.map(({ id }) => ({
@@ -345,7 +358,10 @@ export const fakeCommands = () =>
     replaceCredential: vi.fn<Commands['replaceCredential']>(async () =>
       yes({ fingerprint: 'ffeeddcc00112233', trigger: 8 }),
     ),
-  }) satisfies Commands;
+  } satisfies Omit<Commands, 'as'>;
+  const as: Mock<Commands['as']> = vi.fn(() => ({ ...commands, as }));
+  return { ...commands, as };
+};
 
 export interface Route {
   method: string;

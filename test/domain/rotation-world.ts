@@ -646,7 +646,7 @@ export class World {
         this.rotation = { ...this.rotation, wish };
         return Promise.resolve({ ok: true, rotation: this.rotation.id, trigger });
       },
-      reveal: (id, by) => {
+      reveal: (id, { by }) => {
         const found = handoff(id);
         if (!found || found.claimedBy !== by) return Promise.resolve({ ok: false, because: 'not-claimed' });
         if (found.revealedAt !== null) {

@@ -317,7 +317,12 @@ describe('the pair of an install hand-off', () => {
     return id;
   }
   const show = (id: string, by = 'ann', from: Store = store) =>
-    from.desk.reveal(id, by, [{ type: 'SecretRevealed', message: `shown to ${by}` }], 'shown');
+    from.desk.reveal(
+      id,
+      { by, reason: 'test' },
+      [{ type: 'SecretRevealed', message: `shown to ${by}` }],
+      'shown',
+    );
   const shows = async () => {
     const { items } = await store.desk.events('acme', { before: null, limit: 50 });
     return items.filter(({ type }) => type === 'SecretRevealed').length;

@@ -1,12 +1,11 @@
 import { z } from 'zod';
-import type { Commands } from '../../reconciler/commands.ts';
 import { AUDIT_PAGE_POLICY, auditPage } from '../audit-page.ts';
 import { refuse } from '../problem.ts';
 import type { Api } from '../types.ts';
 import { answers, atTenant, keyAudit } from '../views.ts';
 
 /** What an auditor is given: the same evidence for machines and as a page. */
-export function auditRoutes(app: Api, commands: Commands): void {
+export function auditRoutes(app: Api): void {
   app.get(
     '/tenants/:id/export',
     {
@@ -27,7 +26,7 @@ export function auditRoutes(app: Api, commands: Commands): void {
         }),
       },
     },
-    async ({ params, query, headers }, reply) => {
+    async ({ params, query, headers, commands }, reply) => {
       const answer = await commands.audit(params.id);
       if (!answer.ok) return refuse(reply, answer.refusal);
       reply.header('vary', 'accept');

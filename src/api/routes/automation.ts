@@ -1,13 +1,12 @@
 import { z } from 'zod';
 import { automationAnswerSchema } from '../../domain/automation.ts';
-import type { Commands } from '../../reconciler/commands.ts';
 import { bearerOf } from '../auth.ts';
 import { Problem, refuse, send } from '../problem.ts';
 import type { Api } from '../types.ts';
 import { answers } from '../views.ts';
 
 /** Where automations answer: public, since the token of the request is all that an answer is known by. */
-export function automationRoutes(app: Api, commands: Commands): void {
+export function automationRoutes(app: Api): void {
   app.post(
     '/automation/answers',
     {
@@ -25,7 +24,7 @@ export function automationRoutes(app: Api, commands: Commands): void {
         response: answers({ 202: z.object({ taken: z.literal(true) }) }),
       },
     },
-    async ({ headers, body }, reply) => {
+    async ({ headers, body, commands }, reply) => {
       const token = bearerOf(headers.authorization);
       if (token === null) return send(reply, Problem.unauthorized(false));
       const answer = await commands.answerAutomation(token, body);

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { Secret } from '../../domain/secret.ts';
 import { tenantIdSchema } from '../../domain/tenant.ts';
-import type { Commands } from '../../reconciler/commands.ts';
 import { refuse } from '../problem.ts';
 import type { Api } from '../types.ts';
 import { answers, asked, atHandoff, handoffView, revealed } from '../views.ts';
@@ -32,7 +31,7 @@ const submission = z
   });
 
 /** Work that no API can do: who has it, and what came of it. */
-export function handoffRoutes(app: Api, commands: Commands): void {
+export function handoffRoutes(app: Api): void {
   app.get(
     '/handoffs',
     {
@@ -51,7 +50,7 @@ export function handoffRoutes(app: Api, commands: Commands): void {
         response: answers({ 200: z.object({ items: z.array(handoffView) }) }),
       },
     },
-    async ({ query }) => ({
+    async ({ query, commands }) => ({
       items: await commands.handoffs({ tenant: query.tenant ?? null, live: query.live }),
     }),
   );
@@ -68,7 +67,7 @@ export function handoffRoutes(app: Api, commands: Commands): void {
         response: answers({ 200: handoffView }),
       },
     },
-    async ({ params }, reply) => {
+    async ({ params, commands }, reply) => {
       const answer = await commands.handoff(params.id);
       return answer.ok ? reply.send(answer.value) : refuse(reply, answer.refusal);
     },
@@ -91,7 +90,7 @@ export function handoffRoutes(app: Api, commands: Commands): void {
           response: answers({ 200: handoffView }),
         },
       },
-      async ({ params, body }, reply) => {
+      async ({ params, body, commands }, reply) => {
         const answer =
           verb === 'claim'
             ? await commands.claimHandoff(params.id, body.by)
@@ -118,7 +117,7 @@ export function handoffRoutes(app: Api, commands: Commands): void {
         response: answers({ 200: revealed }),
       },
     },
-    async ({ params, body }, reply) => {
+    async ({ params, body, commands }, reply) => {
       const answer = await commands.reveal(params.id, body);
       if (!answer.ok) return refuse(reply, answer.refusal);
       const { handoff, fingerprint, member, pair } = answer.value;
@@ -146,7 +145,7 @@ export function handoffRoutes(app: Api, commands: Commands): void {
         response: answers({ 202: z.object({ handoff: handoffView, trigger: z.int() }) }),
       },
     },
-    async ({ params, body }, reply) => {
+    async ({ params, body, commands }, reply) => {
       const { publicKey, privateKey, attest } = body;
       const pair =
         publicKey === undefined || privateKey === undefined

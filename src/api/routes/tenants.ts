@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { Secret, secretPair, type KeyPair } from '../../domain/secret.ts';
 import { signingSecretSchema, tenantInputSchema, type Purpose } from '../../domain/tenant.ts';
-import type { Commands } from '../../reconciler/commands.ts';
 import { Problem, refuse, send } from '../problem.ts';
 import type { Api } from '../types.ts';
 import {
@@ -34,7 +33,7 @@ const generationOf = (header: string | undefined): number | null =>
   header === undefined || header === '*' ? null : Number(header.slice(1, -1));
 
 /** Tenants: what they should be, how they are, and what happened to them. */
-export function tenantRoutes(app: Api, commands: Commands): void {
+export function tenantRoutes(app: Api): void {
   app.get(
     '/tenants',
     {
@@ -47,7 +46,7 @@ export function tenantRoutes(app: Api, commands: Commands): void {
         response: answers({ 200: tenantPage }),
       },
     },
-    ({ query }) => commands.tenants({ after: query.after ?? null, limit: query.limit }),
+    ({ query, commands }) => commands.tenants({ after: query.after ?? null, limit: query.limit }),
   );
 
   app.post(
@@ -62,7 +61,7 @@ export function tenantRoutes(app: Api, commands: Commands): void {
         response: answers({ 201: tenantView }),
       },
     },
-    async ({ body }, reply) => {
+    async ({ body, commands }, reply) => {
       const answer = await commands.createTenant(body);
       if (!answer.ok) return refuse(reply, answer.refusal);
       return reply
@@ -85,7 +84,7 @@ export function tenantRoutes(app: Api, commands: Commands): void {
         response: answers({ 200: tenantView }),
       },
     },
-    async ({ params }, reply) => {
+    async ({ params, commands }, reply) => {
       const answer = await commands.tenant(params.id);
       if (!answer.ok) return refuse(reply, answer.refusal);
       return reply.header('etag', etag(answer.value.generation)).send(answer.value);
@@ -107,7 +106,7 @@ export function tenantRoutes(app: Api, commands: Commands): void {
         response: answers({ 200: tenantView }),
       },
     },
-    async ({ params, headers, body }, reply) => {
+    async ({ params, headers, body, commands }, reply) => {
       if (body.id !== params.id) {
         return send(
           reply,
@@ -134,7 +133,7 @@ export function tenantRoutes(app: Api, commands: Commands): void {
         response: answers({ 202: triggered }),
       },
     },
-    async ({ params, headers }, reply) => {
+    async ({ params, headers, commands }, reply) => {
       const answer = await commands.deleteTenant(params.id, generationOf(headers['if-match']));
       if (!answer.ok) return refuse(reply, answer.refusal);
       return reply.code(202).send(answer.value);
@@ -159,7 +158,7 @@ export function tenantRoutes(app: Api, commands: Commands): void {
         response: answers({ 200: z.object({ dryRun: z.boolean(), changes: z.array(applyChange) }) }),
       },
     },
-    async ({ body }, reply) => {
+    async ({ body, commands }, reply) => {
       const { tenants, dryRun } = body;
       const answer = await commands.apply(tenants, { dryRun });
       if (!answer.ok) return refuse(reply, answer.refusal);
@@ -179,7 +178,7 @@ export function tenantRoutes(app: Api, commands: Commands): void {
         response: answers({ 200: statusView }),
       },
     },
-    async ({ params }, reply) => {
+    async ({ params, commands }, reply) => {
       const answer = await commands.status(params.id);
       return answer.ok ? reply.send(answer.value) : refuse(reply, answer.refusal);
     },
@@ -197,7 +196,7 @@ export function tenantRoutes(app: Api, commands: Commands): void {
         response: answers({ 200: planView }),
       },
     },
-    async ({ params }, reply) => {
+    async ({ params, commands }, reply) => {
       const answer = await commands.plan(params.id);
       return answer.ok ? reply.send(answer.value) : refuse(reply, answer.refusal);
     },
@@ -215,7 +214,7 @@ export function tenantRoutes(app: Api, commands: Commands): void {
         response: answers({ 200: z.object({ items: z.array(customerView) }) }),
       },
     },
-    async ({ params }, reply) => {
+    async ({ params, commands }, reply) => {
       const answer = await commands.customers(params.id);
       return answer.ok ? reply.send({ items: answer.value }) : refuse(reply, answer.refusal);
     },
@@ -233,7 +232,7 @@ export function tenantRoutes(app: Api, commands: Commands): void {
         response: answers({ 200: z.object({ items: z.array(credentialView) }) }),
       },
     },
-    async ({ params }, reply) => {
+    async ({ params, commands }, reply) => {
       const answer = await commands.credentials(params.id);
       return answer.ok ? reply.send({ items: answer.value }) : refuse(reply, answer.refusal);
     },
@@ -255,7 +254,7 @@ export function tenantRoutes(app: Api, commands: Commands): void {
         response: answers({ 202: triggered }),
       },
     },
-    async ({ params, body }, reply) => {
+    async ({ params, body, commands }, reply) => {
       const answer = await commands.reconcile(params.id, body?.reason ?? 'manual');
       if (!answer.ok) return refuse(reply, answer.refusal);
       return reply.code(202).send(answer.value);
@@ -275,7 +274,7 @@ export function tenantRoutes(app: Api, commands: Commands): void {
         response: answers({ 200: eventPage }),
       },
     },
-    async ({ params, query }, reply) => {
+    async ({ params, query, commands }, reply) => {
       const answer = await commands.events(params.id, { before: query.before ?? null, limit: query.limit });
       return answer.ok ? reply.send(answer.value) : refuse(reply, answer.refusal);
     },
@@ -294,17 +293,17 @@ export function tenantRoutes(app: Api, commands: Commands): void {
         response: answers({ 200: runPage }),
       },
     },
-    async ({ params, query }, reply) => {
+    async ({ params, query, commands }, reply) => {
       const answer = await commands.runs(params.id, { before: query.before ?? null, limit: query.limit });
       return answer.ok ? reply.send(answer.value) : refuse(reply, answer.refusal);
     },
   );
 
-  rotationRoutes(app, commands);
-  credentialRoutes(app, commands);
+  rotationRoutes(app);
+  credentialRoutes(app);
 }
 
-function rotationRoutes(app: Api, commands: Commands): void {
+function rotationRoutes(app: Api): void {
   app.get(
     '/tenants/:id/rotations',
     {
@@ -317,7 +316,7 @@ function rotationRoutes(app: Api, commands: Commands): void {
         response: answers({ 200: z.object({ items: z.array(rotationRecord) }) }),
       },
     },
-    async ({ params }, reply) => {
+    async ({ params, commands }, reply) => {
       const answer = await commands.rotations(params.id);
       return answer.ok ? reply.send({ items: answer.value }) : refuse(reply, answer.refusal);
     },
@@ -348,7 +347,7 @@ function rotationRoutes(app: Api, commands: Commands): void {
         response: answers({ 202: rotating }),
       },
     },
-    async ({ params, body }, reply) => {
+    async ({ params, body, commands }, reply) => {
       const answer = await commands.rotate(params.id, body);
       return answer.ok ? reply.code(202).send(answer.value) : refuse(reply, answer.refusal);
     },
@@ -367,7 +366,7 @@ function rotationRoutes(app: Api, commands: Commands): void {
         response: answers({ 202: rotating }),
       },
     },
-    async ({ params, body }, reply) => {
+    async ({ params, body, commands }, reply) => {
       const answer = await commands.rollback(params.id, body);
       return answer.ok ? reply.code(202).send(answer.value) : refuse(reply, answer.refusal);
     },
@@ -418,7 +417,7 @@ function umbrellaPair(given: { key: string; secret: string }): GivenPair {
   return { pair: { publicHalf: given.key, privateHalf: new Secret(given.secret) }, member: null };
 }
 
-function credentialRoutes(app: Api, commands: Commands): void {
+function credentialRoutes(app: Api): void {
   for (const [purpose, body] of Object.entries(CREDENTIALS) as [Purpose, z.ZodType<GivenPair>][]) {
     app.put(
       `/tenants/:id/credentials/${purpose}`,
@@ -433,7 +432,7 @@ function credentialRoutes(app: Api, commands: Commands): void {
           response: answers({ 202: triggered.extend({ fingerprint: z.string() }) }),
         },
       },
-      async ({ params, body }, reply) => {
+      async ({ params, body, commands }, reply) => {
         const answer = await commands.replaceCredential(params.id, purpose, body.pair, body.member);
         if (!answer.ok) return refuse(reply, answer.refusal);
         return reply.code(202).send(answer.value);

@@ -1,0 +1,260 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { inScope, type Caller, type Scope } from '../../src/domain/access.ts';
+import type { Commands } from '../../src/reconciler/commands.ts';
+import {
+  applied,
+  connectwiseKey,
+  input,
+  openDesk,
+  pair,
+  refusal,
+  umbrellaKey,
+  value,
+} from './commands-fixtures.ts';
+
+/** The use cases of one who asks: what exists for them, and what the audit keeps of them. */
+
+let desk: Awaited<ReturnType<typeof openDesk>>;
+beforeAll(async () => {
+  desk = await openDesk();
+});
+afterAll(() => desk.close());
+
+const caller = (change: Partial<Caller> = {}): Caller => ({
+  name: 'ci',
+  tokenId: 'token-1',
+  role: 'admin',
+  scope: null,
+  from: '10.0.0.7',
+  requestId: 'request-1',
+  idempotencyKey: null,
+  ...change,
+});
+const boundTo = (scope: Partial<Scope>) =>
+  desk.commands.as(caller({ scope: { tenants: [], labels: [], ...scope } }));
+
+interface Row {
+  action: string;
+  subject: string | null;
+  reason: string | null;
+  before: unknown;
+  after: unknown;
+}
+const auditOf = async (tenant: string): Promise<Row[]> => {
+  const { rows } = await desk.store.pool.query<Row>(
+    `select action, subject, reason, before, after from audit where tenant_id = $1 and actor = 'ci' order by id`,
+    [tenant],
+  );
+  return rows;
+};
+
+describe('the audit', () => {
+  test('of a tenant tells each change with what was before and after, and keys by fingerprint', async () => {
+    const commands = desk.commands.as(caller());
+    const keys = { connectwise: { managementKey: connectwiseKey('told-m') } };
+    await applied(commands, input('told', keys));
+    await applied(commands, input('told', { ...keys, mode: 'repair', labels: { team: 'east' } }));
+    // Nothing differs, so that nothing was done.
+    await applied(commands, input('told', { ...keys, mode: 'repair', labels: { team: 'east' } }));
+    value(await commands.apply([input('told', { mode: 'alert' })], { dryRun: true }));
+    value(await commands.replaceCredential('told', 'umbrella-api', pair('told-u'), null));
+    value(await commands.reconcile('told', 'a look before the weekend'));
+    value(await commands.rotate('told', { ...ASKED, credential: 'integration' }));
+    value(await commands.rollback('told', { by: 'Ada', reason: 'changed our minds' }));
+    value(await commands.deleteTenant('told', null));
+    const fingerprint = desk.fingerprint('told-m');
+    expect(await auditOf('told')).toMatchObject([
+      {
+        action: 'tenant.create',
+        before: null,
+        after: { spec: { mode: 'observe' }, pairs: [{ purpose: 'management', fingerprint }] },
+      },
+      {
+        action: 'tenant.replace',
+        before: { spec: { mode: 'observe', 'labels.team': null } },
+        after: { spec: { mode: 'repair', 'labels.team': 'east' } },
+      },
+      {
+        action: 'credential.replace',
+        subject: 'umbrella-api',
+        before: null,
+        after: { fingerprint: desk.fingerprint('told-u') },
+      },
+      { action: 'tenant.reconcile', reason: 'manual: a look before the weekend' },
+      { action: 'rotation.request', reason: 'audit', after: { by: 'Ada', cause: 'request' } },
+      { action: 'rotation.rollback', reason: 'changed our minds', after: { by: 'Ada' } },
+      { action: 'tenant.delete', before: { deleting: false }, after: { deleting: true } },
+    ]);
+    expect(await desk.dump()).not.toContain('told-m-private');
+  });
+
+  test('of a hand-off tells who had it, what was given, and who saw a pair', async () => {
+    const commands = desk.commands.as(caller());
+    await applied(commands, input('handed', { mode: 'repair' }));
+    const member = { purpose: 'integration' as const, member: 'umbrella-a' };
+    const made = await desk.handoff('handed', 'issue-integration-key', 'umbrella-a', { input: member });
+    value(await commands.claimHandoff(made, 'Ada'));
+    // Again by the same person changes nothing.
+    value(await commands.claimHandoff(made, 'Ada'));
+    value(await commands.releaseHandoff(made, 'Ada'));
+    value(await commands.submitHandoff(made, { by: 'Bob', pair: pair('handed-a'), attest: false }));
+    const fingerprint = desk.fingerprint('handed-a');
+    const install = await desk.handoff('handed', 'install-integration-key', fingerprint);
+    value(await commands.claimHandoff(install, 'Eve'));
+    value(await commands.reveal(install, { by: 'Eve', reason: 'the window is closed' }));
+    const [, ...told] = await auditOf('handed');
+    expect(told).toMatchObject([
+      { action: 'handoff.claim', subject: made, before: { claimedBy: null }, after: { claimedBy: 'Ada' } },
+      { action: 'handoff.release', subject: made, after: { state: 'open', claimedBy: null } },
+      {
+        action: 'handoff.submit',
+        subject: made,
+        before: { state: 'open' },
+        after: { state: 'submitted', by: 'Bob', attested: false, pair: { fingerprint } },
+      },
+      { action: 'handoff.claim', subject: install },
+      {
+        action: 'handoff.reveal',
+        subject: install,
+        reason: 'the window is closed',
+        after: { shownTo: 'Eve', fingerprint },
+      },
+    ]);
+    expect(await desk.dump()).not.toContain('handed-a-private');
+  });
+
+  test('has nothing of what was refused, and nothing of what a run does', async () => {
+    const commands = desk.commands.as(caller());
+    await applied(commands, input('quiet'));
+    refusal(await commands.rotate('quiet', { ...ASKED, credential: 'integration' }));
+    refusal(await commands.replaceTenant(input('quiet', { mode: 'repair' }), 7));
+    refusal(await commands.createTenant(input('quiet')));
+    await desk.run('quiet');
+    expect((await auditOf('quiet')).map(({ action }) => action)).toEqual(['tenant.create']);
+  });
+});
+
+const ASKED = { by: 'Ada', reason: 'audit', compromised: false, cutNow: false };
+
+describe('tenants outside of a scope', () => {
+  const north = { team: 'north' };
+  let handoff: string;
+  beforeAll(async () => {
+    const key = { umbrella: { apiKey: umbrellaKey('theirs-u') } };
+    await applied(desk.commands, input('theirs', { mode: 'repair', labels: { team: 'south' }, ...key }));
+    await applied(desk.commands, input('mine-by-label', { labels: north }), input('mine-by-id'));
+    handoff = await desk.handoff('theirs', 'issue-integration-key', 'umbrella-a', {
+      input: { purpose: 'integration', member: 'umbrella-a' },
+    });
+  });
+  const mine = () =>
+    boundTo({ tenants: ['mine-by-id', 'not-made-yet'], labels: [{ key: 'team', value: 'north' }] });
+
+  const PAGE = { before: null, limit: 5 };
+  const EACH: [string, (commands: Commands, tenant: string, handoff: string) => Promise<unknown>][] = [
+    ['tenant', (commands, id) => commands.tenant(id)],
+    ['status', (commands, id) => commands.status(id)],
+    ['plan', (commands, id) => commands.plan(id)],
+    ['customers', (commands, id) => commands.customers(id)],
+    ['credentials', (commands, id) => commands.credentials(id)],
+    ['events', (commands, id) => commands.events(id, PAGE)],
+    ['runs', (commands, id) => commands.runs(id, PAGE)],
+    ['rotations', (commands, id) => commands.rotations(id)],
+    ['audit', (commands, id) => commands.audit(id)],
+    ['reconcile', (commands, id) => commands.reconcile(id, 'look')],
+    ['rotate', (commands, id) => commands.rotate(id, { ...ASKED, credential: 'integration' })],
+    ['rotate the other', (commands, id) => commands.rotate(id, { ...ASKED, credential: 'umbrella-api' })],
+    ['rollback', (commands, id) => commands.rollback(id, ASKED)],
+    ['delete', (commands, id) => commands.deleteTenant(id, null)],
+    ['replace', (commands, id) => commands.replaceTenant(input(id), null)],
+    ['create', (commands, id) => commands.createTenant(input(id))],
+    ['apply', (commands, id) => commands.apply([input(id)], { dryRun: false })],
+    ['try to apply', (commands, id) => commands.apply([input(id)], { dryRun: true })],
+    ['credential', (commands, id) => commands.replaceCredential(id, 'management', pair('x'), null)],
+    ['handoff', (commands, _, id) => commands.handoff(id)],
+    ['claim', (commands, _, id) => commands.claimHandoff(id, 'Ada')],
+    ['release', (commands, _, id) => commands.releaseHandoff(id, 'Ada')],
+    ['reveal', (commands, _, id) => commands.reveal(id, ASKED)],
+    ['submit', (commands, _, id) => commands.submitHandoff(id, { by: 'A', pair: pair('x'), attest: false })],
+    ['handoffs', (commands, id) => commands.handoffs({ tenant: id, live: false })],
+  ];
+  test.each(EACH)('%s: are not told from tenants that are not there', async (_, ask) => {
+    const nowhere = '01996f7e-0000-7000-8000-00000000dead';
+    const before = await desk.store.pool.query("select * from tenants where id = 'theirs'");
+    const words = (answer: unknown) => JSON.stringify(answer).replaceAll(/theirs|nobody|01[\w-]+/g, '…');
+    const theirs = await ask(mine(), 'theirs', handoff);
+    expect(words(theirs)).toEqual(words(await ask(mine(), 'nobody', nowhere)));
+    expect(JSON.stringify(theirs)).not.toMatch(/"ok":true|umbrella-a/);
+    expect((await desk.store.pool.query("select * from tenants where id = 'theirs'")).rows).toEqual(
+      before.rows,
+    );
+    expect(await desk.store.desk.tenants(['nobody'])).toEqual([]);
+  });
+
+  test('are in no list', async () => {
+    const { items } = await mine().tenants({ after: null, limit: 200 });
+    expect(items.map(({ id }) => id)).toEqual(['mine-by-id', 'mine-by-label']);
+    expect(await mine().handoffs({ tenant: null, live: false })).toEqual([]);
+    expect(await desk.commands.handoffs({ tenant: 'theirs', live: true })).toHaveLength(1);
+  });
+
+  test('are not named where they hold what is asked for', async () => {
+    const company = { companyId: 'theirs' };
+    const asked = [
+      await mine().replaceTenant(input('mine-by-id', { connectwise: company }), null),
+      await mine().replaceTenant(
+        input('mine-by-id', { umbrella: { apiKey: umbrellaKey('theirs-u') } }),
+        null,
+      ),
+      await mine().replaceCredential('mine-by-id', 'umbrella-api', pair('theirs-u'), null),
+    ];
+    for (const answer of asked) {
+      const words = refusal(answer);
+      expect(words).toMatch(/another tenant/);
+      expect(words.replace('connectwise.companyId', '')).not.toMatch(/theirs/);
+    }
+  });
+
+  test('are made by who is bound to them by name, and by no other', async () => {
+    const made = await mine().apply([input('not-made-yet')], { dryRun: false });
+    expect(value(made)).toMatchObject([{ change: 'created' }]);
+    const outside = await mine().apply(
+      [input('mine-by-id', { mode: 'alert' }), input('b', { labels: north })],
+      {
+        dryRun: false,
+      },
+    );
+    expect(refusal(outside)).toBe('tenants.1.id: is none of the tenants that this token is bound to');
+    expect(value(await mine().tenant('mine-by-id')).spec.mode).toBe('observe');
+  });
+
+  test('do not become so by a change of one’s own', async () => {
+    const asked = await mine().replaceTenant(input('mine-by-label', { labels: { team: 'south' } }), null);
+    expect(refusal(asked)).toBe('labels: would take it out of what this token is bound to');
+    // Who is bound by name keeps it whatever its labels are.
+    value(await mine().replaceTenant(input('mine-by-id', { labels: { team: 'south' } }), null));
+  });
+});
+
+test('SQL and the domain agree on what a scope shows', async () => {
+  const key = fc.constantFrom('team', 'tier', 'x/y.z');
+  const word = fc.constantFrom('north', 'south', '1');
+  const ids = ['agree-a', 'agree-b', 'agree-c', 'agree-d'];
+  const labels = fc.dictionary(key, word);
+  const scope = fc.record({
+    tenants: fc.subarray(ids),
+    labels: fc.array(fc.record({ key, value: fc.option(word, { nil: null }) }), { maxLength: 2 }),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.tuple(labels, labels, labels, labels), scope, async (given, bound) => {
+      await applied(desk.commands, ...ids.map((id, index) => input(id, { labels: given[index] })));
+      const expected = ids.filter((id, index) => inScope(bound, { id, labels: given[index]! }));
+      const seen = desk.store.desk.as(caller({ scope: bound }));
+      expect((await seen.tenants(ids)).map(({ tenant }) => tenant.id)).toEqual(expected);
+      const heard = await Promise.all(ids.map((id) => seen.events(id, { before: null, limit: 1 })));
+      expect(ids.filter((_, index) => heard[index]!.items.length > 0)).toEqual(expected);
+    }),
+    { numRuns: 40 },
+  );
+});
