@@ -220,6 +220,18 @@ export const asked = {
   reason: z.string().trim().min(1).max(200).describe('Why, for the record.'),
 };
 
+const flag = z.stringbool({ truthy: ['true'], falsy: ['false'] }).default(false);
+
+/** How a deletion is asked for, in the query of a DELETE. */
+export const leaving = z.strictObject({
+  by: asked.by.optional(),
+  reason: asked.reason.optional(),
+  force: flag.describe('Though a rotation is in flight; needs a reason. Both of its keys stay alive.'),
+  unseen: flag.describe(
+    'For one that waits already: it is final with the next run, though no vendor answers; needs a reason.',
+  ),
+});
+
 export const revealed = z.object({
   handoff: handoffView,
   fingerprint: z.string(),
@@ -228,13 +240,21 @@ export const revealed = z.object({
   privateKey: z.string(),
 });
 
+const deletionView = z.object({
+  since: time,
+  by: z.string().nullable(),
+  reason: z.string().nullable(),
+  unseen: z.boolean().describe('It is final with the next run, whatever that sees.'),
+  waitsFor: z.string(),
+});
+
 export const statusView = z
   .object({
     tenant: tenantIdSchema,
     name: z.string(),
     mode: z.string(),
     paused: z.boolean(),
-    deleting: z.boolean(),
+    deleting: deletionView.nullable().describe('Its end, while it waits to be seen.'),
     generation: z.int(),
     observedGeneration: z.int().nullable(),
     ready: truth,

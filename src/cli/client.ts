@@ -14,6 +14,7 @@ import type {
   RotationRequest,
   StatusView,
   TenantSummary,
+  TenantView,
 } from '../reconciler/commands.ts';
 
 /** The service answered that it will not (an RFC 9457 problem), or something that is no answer of Parasol's. */
@@ -83,6 +84,22 @@ export class Client {
 
   status(tenant: string): Promise<StatusView> {
     return this.#call('GET', `/tenants/${encodeURIComponent(tenant)}/status`);
+  }
+
+  tenant(tenant: string): Promise<TenantView> {
+    return this.#call('GET', `/tenants/${encodeURIComponent(tenant)}`);
+  }
+
+  remove(
+    tenant: string,
+    { by, reason, force, unseen }: Asked & { force: boolean; unseen: boolean },
+  ): Promise<{ trigger: number }> {
+    const query = new URLSearchParams({ by, reason, force: String(force), unseen: String(unseen) });
+    return this.#call('DELETE', `/tenants/${encodeURIComponent(tenant)}?${query.toString()}`);
+  }
+
+  undelete(tenant: string, asked: Asked): Promise<{ trigger: number }> {
+    return this.#call('POST', `/tenants/${encodeURIComponent(tenant)}/undelete`, asked);
   }
 
   plan(tenant: string): Promise<PlanView> {
@@ -175,7 +192,7 @@ export class Client {
     return this.#call('PUT', `/tenants/${encodeURIComponent(tenant)}/credentials/${purpose}`, pair);
   }
 
-  async #call<T>(method: 'GET' | 'POST' | 'PUT', path: string, body?: unknown): Promise<T> {
+  async #call<T>(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<T> {
     const { statusCode, text } = await this.#send(method, path, body);
     if (statusCode < 200 || statusCode >= 300) throw this.#refusal(statusCode, text);
     const answer = parsed(text);

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { Context, Refused } from './context.ts';
+import { addDeletion } from './delete-commands.ts';
 import { addHandoffs } from './handoff-commands.ts';
 import { EXIT, type CliIo } from './io.ts';
 import { addProcesses } from './process-commands.ts';
@@ -51,6 +52,7 @@ export function buildProgram(io: CliIo): Command {
   const context = new Context(io, program);
   addReading(program, context);
   addChanging(program, context);
+  addDeletion(program, context);
   addHandoffs(program, context);
   addRotations(program, context);
   addDoctor(program, context);

@@ -5,6 +5,7 @@ import type {
   ApplyChange,
   CredentialView,
   CustomerView,
+  DeletionView,
   KekView,
   KeyView,
   PlanView,
@@ -70,10 +71,7 @@ export function statusText(sheet: Sheet, status: StatusView): string {
 function statusHead(sheet: Sheet, status: StatusView): string[] {
   const { paper, now } = sheet;
   const stale = status.observedGeneration !== status.generation;
-  const flags = [
-    status.paused ? 'paused: nothing is changed' : '',
-    status.deleting ? 'being deleted' : '',
-  ].filter(Boolean);
+  const flags = [status.paused ? 'paused: nothing is changed' : ''].filter(Boolean);
   const run = status.lastRun;
   return [
     paper.paint('bold', paper.paragraph(`${status.tenant}: ${status.name}`)),
@@ -84,9 +82,17 @@ function statusHead(sheet: Sheet, status: StatusView): string[] {
       'Spec',
       `generation ${status.generation}${stale ? `, observed so far: ${status.observedGeneration ?? 'none'}` : ''}`,
     ),
+    ...(status.deleting === null
+      ? []
+      : [labelled(paper, 'Deleting', deletingWords(status.deleting, now), 'yellow')]),
     ...(run === null ? [labelled(paper, 'Last run', 'none yet')] : runLines(sheet, run)),
     labelled(paper, 'Next run', dueIn(status.nextReconcileAt, now)),
   ];
+}
+
+function deletingWords({ since, by, reason, waitsFor }: DeletionView, now: Date): string {
+  const who = `${by === null ? '' : `, by ${by}`}${reason === null ? '' : `: ${reason}`}`;
+  return `since ${ago(since, now)}${who}. It waits for ${waitsFor}`;
 }
 
 function runLines({ paper, now }: Sheet, run: RunView): string[] {

@@ -63,7 +63,9 @@ function heldBack(ground: PlanningGround, step: Step): Step {
   const management = ground.facts.management?.value;
   const right = NEEDED_RIGHTS[action.kind];
   if (right && management?.authenticates && management.missing.includes(right)) {
-    return { ...step, state: 'held', because: `the management key's role lacks ${right}` };
+    // A deletion waits for the right: held steps are those that nobody waits for.
+    const state = ground.deleting ? 'later' : 'held';
+    return { ...step, state, because: `the management key's role lacks ${right}` };
   }
   const own = management?.authenticates ? management.member : null;
   if (action.kind === 'change-member' && own !== null && sameIdentifier(own, action.identifier)) {
@@ -137,14 +139,6 @@ function leavingSteps(ground: PlanningGround): Step[] {
       },
     ];
   });
-}
-
-/** Nothing more is to be done for a tenant that is being deleted; seen, not assumed. */
-export function hasLeft(ground: PlanningGround): boolean {
-  const { spec, facts, observedAt } = ground;
-  if (!ground.deleting) return false;
-  if (spec.onDelete === 'orphan') return true;
-  return isFresh(facts.members, observedAt) && !plan(ground).steps.some(({ state }) => state !== 'held');
 }
 
 function tableSetupSteps(ground: PlanningGround): Step[] {

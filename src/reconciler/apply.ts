@@ -4,6 +4,7 @@ import { changedPaths } from '../domain/spec-diff.ts';
 import { automationOrigin, companyIdentity, type TenantInput, type TenantSpec } from '../domain/tenant.ts';
 import { conflict, done, invalid, type Problem } from './answers.ts';
 import type { Answer, ApplyChange, Refusal } from './commands.ts';
+import { beingDeleted } from './deletions.ts';
 import {
   activeOf,
   boundElsewhere,
@@ -192,7 +193,7 @@ const hasSecret = (spec: TenantSpec, held: HeldCredential[], accepted: GivenPair
 function problemsOf(vault: Vault, spec: TenantSpec, known: Known, pairs: GivenPair[]): Problem[] {
   const problems: Problem[] = [];
   if (known?.tenant.deleting) {
-    problems.push({ path: 'id', message: `${spec.id} is being deleted: give it again once it is gone` });
+    problems.push({ path: 'id', message: `${beingDeleted(spec.id)} Or give it again once it is gone` });
   }
   const named = pairs.map((given) => ({ ...given, fingerprint: vault.fingerprint(given.pair) }));
   const inUse = (known?.credentials ?? []).filter(({ state }) => state === 'active');

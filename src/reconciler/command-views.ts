@@ -1,4 +1,5 @@
 import type { HeldCredential } from '../domain/credential.ts';
+import { deletionWaitsFor } from '../domain/deletion.ts';
 import { toMs } from '../domain/duration.ts';
 import {
   expectedWrites,
@@ -9,7 +10,7 @@ import {
 } from '../domain/evidence.ts';
 import { noFacts, type Facts } from '../domain/observation.ts';
 import { seenToWork } from '../domain/proved.ts';
-import { readiness } from '../domain/readiness.ts';
+import { readiness, type Observed } from '../domain/readiness.ts';
 import { deadlineOf, waitsFor, type Rotation } from '../domain/rotation.ts';
 import { whyHeld } from '../domain/ground.ts';
 import { inSlots, originFor, slotOf, subjectOf, type TenantSpec } from '../domain/tenant.ts';
@@ -17,6 +18,7 @@ import { isOver, type UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import type {
   CredentialView,
   CustomerView,
+  DeletionView,
   KekView,
   KeyView,
   PlanView,
@@ -131,22 +133,36 @@ export function summaryView({ tenant, observed }: TenantRow, now: Date): TenantS
     name: spec.name,
     mode: spec.mode,
     ready,
-    waitsFor: deleting ? 'its deletion' : waitsFor,
+    waitsFor: deleting ? endWords(observed) : waitsFor,
     observedAt: observed?.observedAt ?? null,
     nextReconcileAt,
   };
 }
 
+/** In a list, where only the conditions are at hand. */
+function endWords(observed: Observed): string {
+  const reachable = observed?.conditions.find(({ type }) => type === 'ConnectWiseReachable');
+  return reachable && reachable.status !== 'True' ? `its deletion: ${reachable.message}` : 'its deletion';
+}
+
+function deletionView({ tenant, status }: TenantRecord): DeletionView | null {
+  const { deletion, spec, triggerSeq, handledSeq } = tenant;
+  if (!deletion) return null;
+  const unlooked = !status || handledSeq < triggerSeq;
+  const waitsFor = unlooked || deletion.unseen ? null : deletionWaitsFor({ ...status, spec }, status.plan);
+  return { ...deletion, waitsFor: waitsFor ?? 'its last look, which is due' };
+}
+
 export function statusView(record: TenantRecord, now: Date): StatusView {
   const { tenant, status, credentials, handoffs, lastRun, rotation, umbrellaRotation } = record;
-  const { id, deleting, generation, triggerSeq, handledSeq, nextReconcileAt } = tenant;
+  const { id, generation, triggerSeq, handledSeq, nextReconcileAt } = tenant;
   const spec = inSlots(tenant.spec, status?.memory.slots);
   return {
     tenant: id,
     name: spec.name,
     mode: spec.mode,
     paused: spec.paused,
-    deleting,
+    deleting: deletionView(record),
     generation,
     observedGeneration: status?.observedGeneration ?? null,
     ready: readiness(tenant, status, now).ready,

@@ -1,6 +1,7 @@
 import type { Caller } from '../domain/access.ts';
 import type { Condition, Truth } from '../domain/condition.ts';
 import type { AutomationAnswer } from '../domain/automation.ts';
+import type { Deletion } from '../domain/deletion.ts';
 import type { Drift } from '../domain/drift.ts';
 import type { Handoff } from '../domain/handoff.ts';
 import type { Plan } from '../domain/action.ts';
@@ -102,7 +103,8 @@ export interface StatusView {
   name: string;
   mode: string;
   paused: boolean;
-  deleting: boolean;
+  /** Its end, while it waits to be seen; null: it is not being deleted. */
+  deleting: DeletionView | null;
   generation: number;
   observedGeneration: number | null;
   ready: Truth;
@@ -126,6 +128,9 @@ export interface StatusView {
   trigger: { requested: number; handled: number };
   nextReconcileAt: string | null;
 }
+
+/** A deletion that is not final yet, and what it waits for, in words. */
+export type DeletionView = Deletion & { waitsFor: string };
 
 /** Where a rotation of the integration key is. */
 export interface RotationView {
@@ -277,6 +282,17 @@ export interface Examination {
   samples: { title: string; text: string }[];
 }
 
+export interface DeleteRequest {
+  /** Refused as stale unless that is still the tenant's generation. */
+  ifGeneration: number | null;
+  by: string | null;
+  reason: string | null;
+  /** Though a rotation is in flight: nobody retires either key. */
+  force: boolean;
+  /** Though no vendor may answer. */
+  unseen: boolean;
+}
+
 export interface Commands {
   /**
    * The use cases of one who asks: tenants that it may not see do not exist, and what it changes stands in the
@@ -288,7 +304,13 @@ export interface Commands {
   createTenant(tenant: TenantInput): Promise<Answer<TenantView>>;
   /** `ifGeneration`: refused as stale unless that is still the tenant's generation. */
   replaceTenant(tenant: TenantInput, ifGeneration: number | null): Promise<Answer<TenantView>>;
-  deleteTenant(id: string, ifGeneration: number | null): Promise<Answer<{ trigger: number }>>;
+  /**
+   * Begins a tenant's end, which is final once a run has seen it. Refused while a rotation is in flight, unless
+   * forced. Asked for again, with `unseen`, it is final with the next run whatever that sees.
+   */
+  deleteTenant(id: string, request: DeleteRequest): Promise<Answer<{ trigger: number }>>;
+  /** Takes a deletion back that still waits; what it switched off meanwhile is drift, as any other. */
+  keepTenant(id: string, asked: { by: string; reason: string }): Promise<Answer<{ trigger: number }>>;
   tenant(id: string): Promise<Answer<TenantView>>;
   tenants(page: { after: string | null; limit: number }): Promise<Page<TenantSummary>>;
   status(id: string): Promise<Answer<StatusView>>;

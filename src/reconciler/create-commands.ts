@@ -1,7 +1,7 @@
 import type { Caller } from '../domain/access.ts';
 import { AUTOMATION } from '../domain/handoff.ts';
 import type { TenantInput } from '../domain/tenant.ts';
-import { conflict, done, invalid, noHandoff, noTenant, refused } from './answers.ts';
+import { conflict, done, invalid, noHandoff, noTenant } from './answers.ts';
 import { applyTenants, type ApplyOptions } from './apply.ts';
 import { answerAutomation } from './automation.ts';
 import {
@@ -14,6 +14,7 @@ import {
   tenantView,
 } from './command-views.ts';
 import type { Answer, Commands, TenantView } from './commands.ts';
+import { beingDeleted, deleteTenant, keepTenant } from './deletions.ts';
 import { keyAudit } from './key-audit.ts';
 import type { Clock, Deliveries, Desk, Envelopes, Ids, TenantRecord, Vault } from './ports.ts';
 import { reveal, rollback, rotate } from './rotations.ts';
@@ -77,10 +78,11 @@ export function createCommands(deps: CommandDeps): Commands {
         if (ifGeneration !== null && known.generation !== ifGeneration) {
           return { kind: 'stale', generation: known.generation };
         }
-        return known.deleting ? conflict(`${known.id} is being deleted.`).refusal : null;
+        return known.deleting ? conflict(beingDeleted(known.id)).refusal : null;
       }),
 
-    deleteTenant: (id, ifGeneration) => deleteTenant(desk, id, ifGeneration),
+    deleteTenant: (id, request) => deleteTenant(desk, id, request),
+    keepTenant: (id, asked) => keepTenant(desk, id, asked),
 
     tenant: view,
 
@@ -154,33 +156,3 @@ export function createCommands(deps: CommandDeps): Commands {
 
 const notAPerson = () =>
   invalid([{ path: 'by', message: 'is the name of the tenant’s automation: give a person’s' }]);
-
-/** A deletion that could never end is not begun: members are switched off by a write (design.md §7). */
-async function deleteTenant(
-  desk: Desk,
-  id: string,
-  ifGeneration: number | null,
-): ReturnType<Commands['deleteTenant']> {
-  const record = await desk.tenant(id);
-  if (!record) return noTenant(id);
-  const { spec, generation, deleting } = record.tenant;
-  if (ifGeneration !== null && ifGeneration !== generation) return refused({ kind: 'stale', generation });
-  if (spec.onDelete === 'deactivate-members' && (spec.mode !== 'repair' || spec.paused)) {
-    const because = spec.paused ? 'it is paused' : `mode ${spec.mode} writes nothing`;
-    return conflict(
-      `${id} is to have its members switched off when it goes (onDelete: deactivate-members), and ${because}. ` +
-        `Say ${spec.paused ? 'paused: false' : 'mode: repair'}, or onDelete: orphan, then delete it.`,
-    );
-  }
-  const event = {
-    type: 'DeletionRequested',
-    message: `To be deleted, and its members left ${spec.onDelete === 'orphan' ? 'as they are' : 'switched off'}.`,
-  };
-  const requested = await desk.requestDelete(id, generation, deleting ? [] : [event], 'deletion');
-  if (requested.ok) return done({ trigger: requested.trigger });
-  if (requested.because === 'not-found') return noTenant(id);
-  // Who named no generation means the tenant as it is: it is judged again as it is now.
-  return ifGeneration === null
-    ? deleteTenant(desk, id, null)
-    : refused({ kind: 'stale', generation: requested.generation });
-}

@@ -1,4 +1,5 @@
 import type { Caller, Role, Scope } from '../domain/access.ts';
+import type { Deletion } from '../domain/deletion.ts';
 import type { Condition, Truth } from '../domain/condition.ts';
 import type { HeldCredential } from '../domain/credential.ts';
 import type { Handoff } from '../domain/handoff.ts';
@@ -136,6 +137,15 @@ export interface Submission {
   cause: string;
 }
 
+/** A deletion, and what it was decided on. */
+export interface DeletionRequest {
+  /** Null: whatever it is by now. */
+  generation: number | null;
+  deletion: Omit<Deletion, 'since'>;
+  /** The rotations that had begun: of the integration key by its id, of the Umbrella key by its number. */
+  rotations: { integration: string | null; umbrella: number | null };
+}
+
 export interface Desk {
   /**
    * The desk of one who asks: tenants that it may not see are not there, and every change writes into the audit
@@ -150,14 +160,23 @@ export interface Desk {
   /** Marks a tenant as to be deleted and triggers the run that makes it final. */
   requestDelete(
     id: string,
-    ifGeneration: number | null,
+    request: DeletionRequest,
     events: NewEvent[],
     cause: string,
   ): Promise<
     | { ok: true; trigger: number }
     | { ok: false; because: 'not-found' }
+    /** It is not what it was decided on any more. */
     | { ok: false; because: 'stale'; generation: number }
+    | { ok: false; because: 'rotations' }
   >;
+  /** Takes a deletion back that is not final yet. A run that began before writes nothing more to the vendors. */
+  takeDeletionBack(
+    id: string,
+    asked: { by: string; reason: string },
+    events: NewEvent[],
+    cause: string,
+  ): Promise<{ ok: true; trigger: number } | { ok: false; because: 'not-found' | 'not-deleting' }>;
   /** Asks for a run, at once or right after the one under way; its number, or null: no such tenant. */
   trigger(id: string, cause: string): Promise<number | null>;
   /** Keeps a pair and triggers its proof. `consoleIdentity`: as in `TenantWrite`. */

@@ -1,4 +1,5 @@
 import type { CredentialState, HeldCredential } from '../domain/credential.ts';
+import type { Deletion } from '../domain/deletion.ts';
 import type { Condition, IntegrationMemory, Truth } from '../domain/condition.ts';
 import type { Drift } from '../domain/drift.ts';
 import type { Handoff, HandoffContent, HandoffKind } from '../domain/handoff.ts';
@@ -248,6 +249,8 @@ export interface StoredTenant {
   createdAt: string;
   updatedAt: string;
   deleting: boolean;
+  /** How its deletion was asked for; null: it is not being deleted. */
+  deletion: Deletion | null;
   triggerSeq: number;
   handledSeq: number;
   /** Consecutive failed runs. */
@@ -357,8 +360,11 @@ export interface Result {
   /** Proof times of credentials in use, by id. */
   provedAt: Record<string, string>;
   next: { inMs: number; failures: number };
-  /** The tenant's deletion is final: its row goes in the same transaction. */
-  forget: boolean;
+  /**
+   * The last event of its history, where the tenant's deletion is final: its row goes in the same transaction,
+   * unless the deletion was taken back meanwhile. Null: it stays.
+   */
+  forget: NewEvent | null;
 }
 
 export interface IntentBounds {

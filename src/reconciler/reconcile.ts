@@ -1,5 +1,6 @@
 import { ready, type Condition } from '../domain/condition.ts';
 import type { HeldCredential } from '../domain/credential.ts';
+import { deletionWaitsFor, leftBehind, type Deletion } from '../domain/deletion.ts';
 import { toMs } from '../domain/duration.ts';
 import type { HandoffKind } from '../domain/handoff.ts';
 import { progress } from '../domain/handoff-progress.ts';
@@ -7,7 +8,6 @@ import { noFacts, type Observation, type Switched } from '../domain/observation.
 import { intentKey } from '../domain/action.ts';
 import { SETTLE_MS } from '../domain/ground.ts';
 import { seenToWork } from '../domain/proved.ts';
-import { hasLeft } from '../domain/plan.ts';
 import {
   automationFor,
   inSlots,
@@ -26,6 +26,7 @@ import type {
   CallContext,
   ClaimedTenant,
   HandoffChange,
+  NewEvent,
   OpenIntent,
   Result,
   RunRecord,
@@ -372,9 +373,21 @@ function conclude(deps: ReconcileDeps, ending: Ending): { run: RunRecord; result
       inMs: soonest(ending, nextInMs(spec, finished, failures, trouble.retryAfterMs, deps.random), trouble),
       failures,
     },
-    forget: !trouble.blind && hasLeft(judged.ground),
+    forget: farewell(tenant.deletion, judged),
   };
   return { run, result };
+}
+
+/** The end of the tenant, once it was seen, or is not waited for any more; null: it stays. */
+function farewell(deletion: Deletion | null, { ground, status }: Judgement): NewEvent | null {
+  if (!deletion || (!deletion.unseen && deletionWaitsFor(ground, status.plan) !== null)) return null;
+  const { since, by, reason, unseen } = deletion;
+  const who = `${by === null ? '' : ` by ${by}`}${reason === null ? '' : `: ${reason}`}`;
+  return {
+    type: 'TenantDeleted',
+    message: `Gone, as was asked for${who}${/[.!?]$/.test(who) ? '' : '.'} ${leftBehind(ground, ground.credentials)}`,
+    data: { since, by, reason, unseen, onDelete: ground.spec.onDelete },
+  };
 }
 
 function handoffChanges(

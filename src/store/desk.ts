@@ -1,9 +1,18 @@
 import { and, asc, eq, gt, inArray, ne, or, sql } from 'drizzle-orm';
+import { isInFlight } from '../domain/deletion.ts';
 import { AUTOMATION, isLive, type Handoff } from '../domain/handoff.ts';
 import { companyIdentity, type TenantSpec } from '../domain/tenant.ts';
+import { isOver as isUmbrellaOver } from '../domain/umbrella-rotation.ts';
 import { changedValues } from '../domain/spec-diff.ts';
 import { HIDDEN_TENANT, type Caller } from '../domain/access.ts';
-import type { ApplyRefusal, Desk, HandoffRefusal, NewCredential, TenantWrite } from '../reconciler/ports.ts';
+import type {
+  ApplyRefusal,
+  DeletionRequest,
+  Desk,
+  HandoffRefusal,
+  NewCredential,
+  TenantWrite,
+} from '../reconciler/ports.ts';
 import { addAudit } from './audit.ts';
 import { addCredential, credentials, credentialsOf, toCredential, toRecord } from './credentials.ts';
 import type { Database, Executor } from './database.ts';
@@ -44,23 +53,62 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
     }
   },
 
-  requestDelete: (id, ifGeneration, events, cause) =>
+  requestDelete: (id, { generation, deletion, rotations: decided }, events, cause) =>
     db.transaction(async (tx) => {
       const row = await lockTenant(tx, id, caller);
       if (!row) return { ok: false, because: 'not-found' };
-      if (ifGeneration !== null && row.generation !== ifGeneration) {
+      if (generation !== null && row.generation !== generation) {
         return { ok: false, because: 'stale', generation: row.generation };
       }
+      const now = await rotationsInFlight(tx, id);
+      if (now.integration !== decided.integration || now.umbrella !== decided.umbrella) {
+        return { ok: false, because: 'rotations' };
+      }
+      const { by, reason, unseen } = deletion;
       await tx
         .update(tenants)
-        .set({ deleting: true, updatedAt: sql`now()` })
+        .set({
+          deleting: true,
+          // Asked again, it is still as old as it was.
+          deletion: sql`jsonb_build_object(
+            'since', coalesce(${tenants.deletion} ->> 'since', to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')),
+            'by', ${by}::text, 'reason', ${reason}::text, 'unseen', ${unseen}::boolean)`,
+          updatedAt: sql`now()`,
+        })
         .where(eq(tenants.id, id));
       await addEvents(tx, id, events);
       await addAudit(tx, caller, {
         action: 'tenant.delete',
         tenantId: id,
+        reason,
         before: { deleting: row.deleting },
-        after: { deleting: true, onDelete: row.spec.onDelete },
+        after: { deleting: true, onDelete: row.spec.onDelete, by, unseen, rotations: now },
+      });
+      return { ok: true, trigger: await triggerLocked(tx, id, cause, true) };
+    }),
+
+  takeDeletionBack: (id, { by, reason }, events, cause) =>
+    db.transaction(async (tx) => {
+      const row = await lockTenant(tx, id, caller);
+      if (!row) return { ok: false, because: 'not-found' };
+      if (!row.deleting) return { ok: false, because: 'not-deleting' };
+      await tx
+        .update(tenants)
+        .set({
+          deleting: false,
+          deletion: null,
+          // What a run that is under way decided on is no more: the last door lets out nothing of it.
+          generation: sql`${tenants.generation} + 1`,
+          updatedAt: sql`now()`,
+        })
+        .where(eq(tenants.id, id));
+      await addEvents(tx, id, events);
+      await addAudit(tx, caller, {
+        action: 'tenant.undelete',
+        tenantId: id,
+        reason,
+        before: { deleting: true },
+        after: { deleting: false, by },
       });
       return { ok: true, trigger: await triggerLocked(tx, id, cause, true) };
     }),
@@ -374,6 +422,16 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
       return { ok: true, handoff: changed, trigger: await triggerLocked(tx, handoff.tenantId, cause, true) };
     }),
 });
+
+/** Rotations of a tenant's keys that have begun and not ended. */
+async function rotationsInFlight(tx: Executor, id: string): Promise<DeletionRequest['rotations']> {
+  const integration = await liveRotation(tx, id);
+  const umbrella = await umbrellaRotationOf(tx, id);
+  return {
+    integration: isInFlight(integration) ? integration.id : null,
+    umbrella: umbrella && !isUmbrellaOver(umbrella) ? umbrella.number : null,
+  };
+}
 
 /** Ends a transaction with a refusal: what it wrote for other tenants is taken back. */
 class Refused extends Error {

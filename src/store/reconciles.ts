@@ -183,9 +183,9 @@ export function createReconciles(db: Database, queue: Pick<Queue, 'ready' | 'sen
           const row = await lockClaimed(tx, claim);
           if (!row) return false;
           await addEvents(tx, tenantId, result.events);
-          if (result.forget) {
-            if (!row.deleting)
-              throw new Error(`tenant ${tenantId} is not being deleted, so it is not forgotten`);
+          // Taken back while the last look was taken: it stays, and is looked at again.
+          if (result.forget && row.deleting) {
+            await addEvents(tx, tenantId, [result.forget]);
             // Intents outlive the tenant, for the fleet's cap.
             await settleIntents(tx, tenantId, result.intents);
             await tx.delete(tenants).where(eq(tenants.id, tenantId));
@@ -226,7 +226,7 @@ function toSnapshot(row: SnapshotRow): Snapshot {
 function isQuiet(result: Result): boolean {
   const { events, credentials, handoffs, intents, owned, rotation, forget } = result;
   return (
-    !forget &&
+    forget === null &&
     !rotation &&
     [events, credentials, handoffs, intents, owned].every(({ length }) => length === 0)
   );

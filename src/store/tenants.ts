@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm';
-import { bigint, boolean, index, integer, pgTable, uniqueIndex } from 'drizzle-orm/pg-core';
+import { bigint, boolean, check, index, integer, pgTable, uniqueIndex } from 'drizzle-orm/pg-core';
+import type { Deletion } from '../domain/deletion.ts';
 import type { TenantSpec } from '../domain/tenant.ts';
 import type { StoredTenant } from '../reconciler/ports.ts';
 import { instant, iso, isoOrNull, jsonb, text } from './columns.ts';
@@ -17,6 +18,7 @@ export const tenants = pgTable(
     consoleIdentity: text('console_identity'),
     generation: integer('generation').notNull().default(1),
     deleting: boolean('deleting').notNull().default(false),
+    deletion: jsonb<Deletion>('deletion'),
     createdAt: instant('created_at').notNull().defaultNow(),
     updatedAt: instant('updated_at').notNull().defaultNow(),
     /** When it is due; while it is claimed, when the claim runs out: an expired lease is simply due again. */
@@ -35,6 +37,7 @@ export const tenants = pgTable(
     uniqueIndex('tenants_console_identity')
       .on(table.consoleIdentity)
       .where(sql`${table.consoleIdentity} is not null`),
+    check('tenants_deletion', sql`${table.deleting} = (${table.deletion} is not null)`),
     index('tenants_due')
       .on(table.nextRunAt)
       .where(sql`${table.nextRunAt} is not null`),
@@ -52,6 +55,7 @@ export const toTenant = (row: typeof tenants.$inferSelect): StoredTenant => ({
   createdAt: iso(row.createdAt),
   updatedAt: iso(row.updatedAt),
   deleting: row.deleting,
+  deletion: row.deletion,
   triggerSeq: row.triggerSeq,
   handledSeq: row.handledSeq,
   failures: row.failures,

@@ -192,6 +192,7 @@ describe('what a command refuses', () => {
       'tenant',
       'replaceTenant',
       'deleteTenant',
+      'keepTenant',
       'status',
       'plan',
       'customers',

@@ -69,7 +69,37 @@ describe('tenants', () => {
     const answer = await call('DELETE', '/tenants/acme', { headers: { 'if-match': '"3"' } });
     expect(answer.statusCode).toBe(202);
     expect(answer.json()).toEqual({ trigger: 5 });
-    expect(commands.deleteTenant).toHaveBeenCalledWith('acme', 3);
+    expect(commands.deleteTenant).toHaveBeenCalledWith('acme', {
+      ifGeneration: 3,
+      by: null,
+      reason: null,
+      force: false,
+      unseen: false,
+    });
+  });
+
+  it('are removed though a rotation is in flight or no vendor answers, where that is said', async () => {
+    const { call, commands } = startApi();
+    const query = 'by=Jo&reason=they%20left&force=true&unseen=true';
+    expect((await call('DELETE', `/tenants/acme?${query}`)).statusCode).toBe(202);
+    expect(commands.deleteTenant).toHaveBeenCalledWith('acme', {
+      ifGeneration: null,
+      by: 'Jo',
+      reason: 'they left',
+      force: true,
+      unseen: true,
+    });
+    for (const wrong of ['force=yes', 'reason=', 'forced=true']) {
+      expect((await call('DELETE', `/tenants/acme?${wrong}`)).statusCode).toBe(400);
+    }
+  });
+
+  it('stay, where somebody takes their deletion back', async () => {
+    const { call, commands } = startApi();
+    const payload = { by: 'Jo', reason: 'they stay' };
+    const answer = await call('POST', '/tenants/acme/undelete', { payload });
+    expect([answer.statusCode, answer.json()]).toEqual([202, { trigger: 9 }]);
+    expect(commands.keepTenant).toHaveBeenCalledWith('acme', payload);
   });
 
   it.each([

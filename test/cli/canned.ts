@@ -90,7 +90,7 @@ export const status: StatusView = {
   name: 'Cedar Cloud Services',
   mode: 'repair',
   paused: false,
-  deleting: false,
+  deleting: null,
   generation: 3,
   observedGeneration: 3,
   ready: 'False',

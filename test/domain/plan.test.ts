@@ -19,7 +19,8 @@ import {
   type OwnedObject,
   type PlanningGround,
 } from '../../src/domain/ground.ts';
-import { hasLeft, plan } from '../../src/domain/plan.ts';
+import { deletionWaitsFor } from '../../src/domain/deletion.ts';
+import { plan } from '../../src/domain/plan.ts';
 import { sameIdentifier } from '../../src/domain/tenant.ts';
 import {
   ADMIN_ROLE,
@@ -614,11 +615,8 @@ describe('a tenant that is being deleted', () => {
     ],
   ])('%s', (_, parts, expected, left) => {
     expect(told(parts)).toEqual(expected);
-    expect(hasLeft(groundWith(parts))).toBe(left);
-  });
-
-  it('has not left while it is not being deleted', () => {
-    expect(hasLeft(groundWith())).toBe(false);
+    const ground = groundWith(parts);
+    expect(deletionWaitsFor(ground, plan(ground)) === null).toBe(left);
   });
 });
 

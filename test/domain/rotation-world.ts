@@ -472,6 +472,7 @@ export class World {
       createdAt: at,
       updatedAt: at,
       deleting: false,
+      deletion: null,
       triggerSeq: 1,
       handledSeq: 1,
       failures: 0,

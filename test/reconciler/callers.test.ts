@@ -6,6 +6,7 @@ import {
   applied,
   connectwiseKey,
   input,
+  leaving,
   openDesk,
   pair,
   refusal,
@@ -62,7 +63,8 @@ describe('the audit', () => {
     value(await commands.reconcile('told', 'a look before the weekend'));
     value(await commands.rotate('told', { ...ASKED, credential: 'integration' }));
     value(await commands.rollback('told', { by: 'Ada', reason: 'changed our minds' }));
-    value(await commands.deleteTenant('told', null));
+    value(await commands.deleteTenant('told', leaving({ reason: 'they left' })));
+    value(await commands.keepTenant('told', { by: 'Ada', reason: 'they stay' }));
     const fingerprint = desk.fingerprint('told-m');
     expect(await auditOf('told')).toMatchObject([
       {
@@ -84,7 +86,13 @@ describe('the audit', () => {
       { action: 'tenant.reconcile', reason: 'manual: a look before the weekend' },
       { action: 'rotation.request', reason: 'audit', after: { by: 'Ada', cause: 'request' } },
       { action: 'rotation.rollback', reason: 'changed our minds', after: { by: 'Ada' } },
-      { action: 'tenant.delete', before: { deleting: false }, after: { deleting: true } },
+      {
+        action: 'tenant.delete',
+        reason: 'they left',
+        before: { deleting: false },
+        after: { deleting: true, onDelete: 'orphan', by: 'Jo', unseen: false },
+      },
+      { action: 'tenant.undelete', reason: 'they stay', after: { deleting: false, by: 'Ada' } },
     ]);
     expect(await desk.dump()).not.toContain('told-m-private');
   });
@@ -166,7 +174,8 @@ describe('tenants outside of a scope', () => {
     ['rotate', (commands, id) => commands.rotate(id, { ...ASKED, credential: 'integration' })],
     ['rotate the other', (commands, id) => commands.rotate(id, { ...ASKED, credential: 'umbrella-api' })],
     ['rollback', (commands, id) => commands.rollback(id, ASKED)],
-    ['delete', (commands, id) => commands.deleteTenant(id, null)],
+    ['delete', (commands, id) => commands.deleteTenant(id, leaving())],
+    ['take a deletion back', (commands, id) => commands.keepTenant(id, ASKED)],
     ['replace', (commands, id) => commands.replaceTenant(input(id), null)],
     ['create', (commands, id) => commands.createTenant(input(id))],
     ['apply', (commands, id) => commands.apply([input(id)], { dryRun: false })],

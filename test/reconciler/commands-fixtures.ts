@@ -5,7 +5,7 @@ import type { CredentialState } from '../../src/domain/credential.ts';
 import type { HandoffContent, HandoffKind } from '../../src/domain/handoff.ts';
 import { Secret, type KeyPair } from '../../src/domain/secret.ts';
 import { tenantInputSchema, type Purpose, type TenantInput } from '../../src/domain/tenant.ts';
-import type { Answer, Commands, KeyView } from '../../src/reconciler/commands.ts';
+import type { Answer, Commands, DeleteRequest, KeyView } from '../../src/reconciler/commands.ts';
 import { createCommands } from '../../src/reconciler/create-commands.ts';
 import type { Result } from '../../src/reconciler/ports.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
@@ -16,6 +16,16 @@ import { createTestDatabase } from '../support/postgres.ts';
 export const NOW = new Date('2026-11-24T08:00:00.000Z');
 export const SITE = 'https://na.myconnectwise.net';
 export const EU_SITE = 'https://eu.myconnectwise.net';
+
+/** A deletion as most people ask for it. */
+export const leaving = (change: Partial<DeleteRequest> = {}): DeleteRequest => ({
+  ifGeneration: null,
+  by: 'Jo',
+  reason: null,
+  force: false,
+  unseen: false,
+  ...change,
+});
 
 /** The commands over a database and a vault of their own, at a time that stands still. */
 export async function openDesk() {

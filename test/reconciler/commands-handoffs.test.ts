@@ -12,6 +12,7 @@ import {
   refusal,
   status,
   value,
+  leaving,
 } from './commands-fixtures.ts';
 
 let desk: Awaited<ReturnType<typeof openDesk>>;
@@ -231,7 +232,7 @@ describe('the pair that a hand-off asks for', () => {
 
   test('is not kept for a tenant that is going', async () => {
     const { id, handoff } = await given('issue-integration-key');
-    value(await commands.deleteTenant(id, null));
+    value(await commands.deleteTenant(id, leaving()));
     expect(refusal(await submit(handoff, 'going'))).toContain(`${id} is being deleted. ${NOT_KEPT}`);
     expect(value(await commands.tenant(id)).credentials).toEqual([]);
   });

@@ -14,6 +14,7 @@ import {
   status,
   umbrellaKey,
   value,
+  leaving,
 } from './commands-fixtures.ts';
 
 let desk: Awaited<ReturnType<typeof openDesk>>;
@@ -395,7 +396,7 @@ describe('a credential is replaced', () => {
 
   test('but not of a tenant that is going, or that is not there', async () => {
     await applied(commands, input('leaver'));
-    value(await commands.deleteTenant('leaver', null));
+    value(await commands.deleteTenant('leaver', leaving()));
     expect(refusal(await commands.replaceCredential('leaver', 'management', pair('any'), null))).toBe(
       'conflict: leaver is being deleted: it takes no more keys.',
     );

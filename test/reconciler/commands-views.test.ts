@@ -14,6 +14,7 @@ import {
   status,
   umbrellaKey,
   value,
+  leaving,
 } from './commands-fixtures.ts';
 
 let desk: Awaited<ReturnType<typeof openDesk>>;
@@ -110,7 +111,7 @@ describe('a tenant in the list', () => {
 
   test('waits for its deletion', async () => {
     await applied(commands, input('ending'));
-    value(await commands.deleteTenant('ending', null));
+    value(await commands.deleteTenant('ending', leaving()));
     expect((await row('ending')).waitsFor).toBe('its deletion');
   });
 
@@ -174,7 +175,7 @@ describe('the status', () => {
       name: 'blank MSP',
       mode: 'observe',
       paused: false,
-      deleting: false,
+      deleting: null,
       generation: 1,
       observedGeneration: null,
       ready: 'Unknown',

@@ -10,6 +10,7 @@ import {
   SITE,
   umbrellaKey,
   value,
+  leaving,
 } from './commands-fixtures.ts';
 
 let desk: Awaited<ReturnType<typeof openDesk>>;
@@ -143,7 +144,7 @@ describe('a set of tenants is refused whole, with every problem at its path,', (
       input('cedar', { umbrella: { organizationId: 77 } }),
       input('leaving'),
     );
-    value(await commands.deleteTenant('leaving', null));
+    value(await commands.deleteTenant('leaving', leaving()));
   });
 
   test.each<[string, TenantInput[], string]>([
@@ -181,7 +182,7 @@ describe('a set of tenants is refused whole, with every problem at its path,', (
     [
       'where one is being deleted',
       [input('leaving', { mode: 'repair' })],
-      'tenants.0.id: leaving is being deleted: give it again once it is gone',
+      'tenants.0.id: leaving is being deleted. To keep it, take the deletion back: parasol undelete leaving. Or give it again once it is gone',
     ],
     [
       'where a key is of a member that the spec does not name',
@@ -286,7 +287,7 @@ describe('one tenant', () => {
 
   test.each<[string, (id: string) => Promise<Parameters<typeof refusal>[0]>]>([
     ['replaced', (id) => commands.replaceTenant(input(id), null)],
-    ['deleted', (id) => commands.deleteTenant(id, null)],
+    ['deleted', (id) => commands.deleteTenant(id, leaving())],
     ['shown', (id) => commands.tenant(id)],
     ['asked for its status', (id) => commands.status(id)],
     ['asked for its plan', (id) => commands.plan(id)],
@@ -318,44 +319,44 @@ describe('one tenant', () => {
 describe('a tenant is deleted', () => {
   test('after a last run, and its history stays', async () => {
     await applied(commands, input('going'));
-    value(await commands.deleteTenant('going', 1));
+    value(await commands.deleteTenant('going', leaving({ ifGeneration: 1 })));
     expect(value(await commands.tenant('going')).deleting).toBe(true);
     expect(refusal(await commands.replaceTenant(input('going'), null))).toBe(
-      'conflict: going is being deleted.',
+      'conflict: going is being deleted. To keep it, take the deletion back: parasol undelete going.',
     );
-    await desk.run('going', { forget: true });
+    await desk.run('going', { forget: { type: 'TenantDeleted', message: 'Gone.' } });
     expect(refusal(await commands.tenant('going'))).toBe('not found: There is no tenant going.');
-    expect(await desk.eventTypes('going')).toEqual(['DeletionRequested', 'TenantCreated']);
+    expect(await desk.eventTypes('going')).toEqual(['TenantDeleted', 'DeletionRequested', 'TenantCreated']);
     expect(value(await commands.createTenant(input('going'))).generation).toBe(1);
   });
 
   test('once, however often it is asked', async () => {
     await applied(commands, input('twice'));
-    const first = value(await commands.deleteTenant('twice', null));
-    expect(value(await commands.deleteTenant('twice', null)).trigger).toBe(first.trigger + 1);
+    const first = value(await commands.deleteTenant('twice', leaving()));
+    expect(value(await commands.deleteTenant('twice', leaving())).trigger).toBe(first.trigger + 1);
     expect(await desk.eventTypes('twice')).toEqual(['DeletionRequested', 'TenantCreated']);
   });
 
   test('at the generation that was read, and at no other', async () => {
     await applied(commands, input('kept'));
-    expect(refusal(await commands.deleteTenant('kept', 2))).toBe('stale: 1');
+    expect(refusal(await commands.deleteTenant('kept', leaving({ ifGeneration: 2 })))).toBe('stale: 1');
     expect(value(await commands.tenant('kept')).deleting).toBe(false);
   });
 
   test.each([
     ['observe', false, /mode observe writes nothing\. Say mode: repair, or onDelete: orphan/],
     ['alert', false, /mode alert writes nothing\. Say mode: repair, or onDelete: orphan/],
-    ['repair', true, /it is paused\. Say paused: false, or onDelete: orphan/],
+    ['repair', true, /the tenant is paused\. Say paused: false, or onDelete: orphan/],
   ])('not where its members are to be switched off in mode %s, paused: %s', async (mode, paused, message) => {
     const id = `off-${mode}`;
     await applied(commands, input(id, { mode, paused, onDelete: 'deactivate-members' }));
-    expect(refusal(await commands.deleteTenant(id, null))).toMatch(message);
+    expect(refusal(await commands.deleteTenant(id, leaving()))).toMatch(message);
     expect(value(await commands.tenant(id)).deleting).toBe(false);
   });
 
   test('where its members are to be switched off and may be', async () => {
     await applied(commands, input('off', { mode: 'repair', onDelete: 'deactivate-members' }));
-    value(await commands.deleteTenant('off', null));
-    expect(value(await commands.status('off')).deleting).toBe(true);
+    value(await commands.deleteTenant('off', leaving()));
+    expect(value(await commands.status('off')).deleting).not.toBeNull();
   });
 });

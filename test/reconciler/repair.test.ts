@@ -1,6 +1,7 @@
 import { describe, expect, it, test } from 'vitest';
 import { SETTLE_MS } from '../../src/domain/ground.ts';
 import type { FaultEffect, Trouble } from '../../src/simulator/index.ts';
+import { LEAVING } from '../store/fixtures.ts';
 import { scene, useStore, type Scene, type SceneOptions } from './harness.ts';
 
 useStore();
@@ -48,7 +49,7 @@ describe.each(REPAIRS)('%s', (trouble, options, write, made) => {
   test.each<[string, (acme: Scene) => Promise<unknown>]>([
     ['the tenant was paused', (acme) => acme.change({ paused: true })],
     ['the mode became observe', (acme) => acme.change({ mode: 'observe' })],
-    ['the tenant is to be deleted', (acme) => acme.store.desk.requestDelete('acme', null, [], 'deletion')],
+    ['the tenant is to be deleted', (acme) => acme.store.desk.requestDelete('acme', LEAVING, [], 'deletion')],
     ['another replica has the tenant', (acme) => acme.takeAway()],
   ])('is left alone where %s since the look', async (_, what) => {
     const acme = await given(trouble, options);
@@ -183,7 +184,7 @@ describe('a fleet that made as many repairs as it may', () => {
 
 describe('a tenant that is deleted', () => {
   const leave = async (acme: Scene) => {
-    await acme.store.desk.requestDelete('acme', null, [], 'deletion');
+    await acme.store.desk.requestDelete('acme', LEAVING, [], 'deletion');
     await acme.reconcile();
   };
   const isGone = async (acme: Scene) => (await acme.store.desk.tenant('acme')) === null;

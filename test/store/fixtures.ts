@@ -2,6 +2,7 @@ import { tenantSpecSchema, type TenantSpec } from '../../src/domain/tenant.ts';
 import { noFacts } from '../../src/domain/observation.ts';
 import type {
   Claim,
+  DeletionRequest,
   NewCredential,
   Result,
   RunRecord,
@@ -111,9 +112,17 @@ export const resultOf = (change: Partial<Result> = {}): Result => ({
   rotation: null,
   provedAt: {},
   next: { inMs: 3_600_000, failures: 0 },
-  forget: false,
+  forget: null,
   ...change,
 });
+
+/** A deletion that nothing hinders, and the event that ends it. */
+export const LEAVING: DeletionRequest = {
+  generation: null,
+  deletion: { by: 'Jo', reason: null, unseen: false },
+  rotations: { integration: null, umbrella: null },
+};
+export const GONE = { type: 'TenantDeleted', message: 'Gone.' };
 
 /** Makes a tenant due by the database's clock, claimed or not: its time, or its lease, has run out. */
 export async function runOut(store: Store, tenantId: string): Promise<void> {

@@ -64,7 +64,7 @@ describe('the fleet’s limit of rotations', () => {
     await waiting(['a', 'b', 'c', 'd']);
     await store.pool.query(`update tenants set spec = spec || '{"mode":"observe"}' where id = 'a'`);
     await store.pool.query(`update tenants set spec = spec || '{"paused":true}' where id = 'b'`);
-    await store.pool.query(`update tenants set deleting = true where id = 'c'`);
+    await store.pool.query(`update tenants set deleting = true, deletion = '{}' where id = 'c'`);
     expect(await asks('d', 1)).toBe(true);
   });
 

@@ -3,7 +3,7 @@ import { requested, type Rotation, type RotationCause, type Wish } from '../../s
 import type { Claim, NewIntent } from '../../src/reconciler/ports.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
-import { claimOf, credentialOf, given, newId, resultOf, specOf, writeOf } from './fixtures.ts';
+import { claimOf, credentialOf, GONE, given, LEAVING, newId, resultOf, specOf, writeOf } from './fixtures.ts';
 
 let database: TestDatabase;
 let store: Store;
@@ -123,8 +123,8 @@ describe('the rotation of a tenant', () => {
     await given(store, 'acme', 'other');
     await request(asked('acme'));
     await request(asked('other'));
-    await store.desk.requestDelete('acme', null, [], 'deletion');
-    await store.reconciles.record(await claimOf(store, 'acme'), resultOf({ forget: true }));
+    await store.desk.requestDelete('acme', LEAVING, [], 'deletion');
+    await store.reconciles.record(await claimOf(store, 'acme'), resultOf({ forget: GONE }));
     expect(await store.desk.rotations('acme')).toEqual([]);
     expect(await live('other')).not.toBeNull();
     expect(await request(asked('acme'))).toEqual({ ok: false, because: 'not-found' });

@@ -14,6 +14,7 @@ import {
   eventPage,
   forwardPage,
   ifMatch,
+  leaving,
   planView,
   rotating,
   rotationRecord,
@@ -127,14 +128,39 @@ export function tenantRoutes(app: Api): void {
         tags,
         operationId: 'deleteTenant',
         summary: 'Remove a tenant, as its onDelete says',
-        description: 'It is gone once it was observed a last time.',
+        description:
+          'It is gone once it was observed a last time; until then its status says what that waits for. Refused (409) while a rotation is in flight.',
         params: atTenant,
+        querystring: leaving,
         headers: ifMatch,
         response: answers({ 202: triggered }),
       },
     },
-    async ({ params, headers, commands }, reply) => {
-      const answer = await commands.deleteTenant(params.id, generationOf(headers['if-match']));
+    async ({ params, query, headers, commands }, reply) => {
+      const { by = null, reason = null, force, unseen } = query;
+      const ifGeneration = generationOf(headers['if-match']);
+      const answer = await commands.deleteTenant(params.id, { ifGeneration, by, reason, force, unseen });
+      if (!answer.ok) return refuse(reply, answer.refusal);
+      return reply.code(202).send(answer.value);
+    },
+  );
+
+  app.post(
+    '/tenants/:id/undelete',
+    {
+      config: { permission: 'tenants:write' },
+      schema: {
+        tags,
+        operationId: 'keepTenant',
+        summary: 'Take a deletion back that still waits',
+        description: 'What it switched off meanwhile is drift from then on, as any other.',
+        params: atTenant,
+        body: z.strictObject(asked),
+        response: answers({ 202: triggered }),
+      },
+    },
+    async ({ params, body, commands }, reply) => {
+      const answer = await commands.keepTenant(params.id, body);
       if (!answer.ok) return refuse(reply, answer.refusal);
       return reply.code(202).send(answer.value);
     },

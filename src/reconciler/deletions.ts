@@ -1,0 +1,166 @@
+import { abandonedKeys, isInFlight, type Deletion } from '../domain/deletion.ts';
+import { whyHeld } from '../domain/ground.ts';
+import type { TenantSpec } from '../domain/tenant.ts';
+import { isOver as isUmbrellaOver, type UmbrellaRotation } from '../domain/umbrella-rotation.ts';
+import { conflict, done, invalid, noTenant, refused } from './answers.ts';
+import type { Commands, DeleteRequest } from './commands.ts';
+import type { Desk, NewEvent, TenantRecord } from './ports.ts';
+
+/** The end of a tenant, as people ask for it and take it back (design.md §7, §8). */
+
+const ATTEMPTS = 5;
+
+/**
+ * Asks for the end of a tenant. One that could never come is refused: members are switched off by a write, so that
+ * what holds writes holds it too. A rotation in flight leaves two keys, so that only force cuts it off.
+ */
+export async function deleteTenant(
+  desk: Desk,
+  id: string,
+  request: DeleteRequest,
+): ReturnType<Commands['deleteTenant']> {
+  if ((request.force || request.unseen) && request.reason === null) {
+    return invalid([{ path: 'reason', message: 'is needed with force and with unseen' }]);
+  }
+  for (let left = ATTEMPTS; left > 0; left -= 1) {
+    const answer = await tryToDelete(desk, id, request);
+    if (answer) return answer;
+  }
+  return conflict(`${id} is being changed by somebody else at the same time: try again.`);
+}
+
+/** Null: something changed between the read and the write. */
+async function tryToDelete(
+  desk: Desk,
+  id: string,
+  { ifGeneration, by, reason, force, unseen }: DeleteRequest,
+): Promise<Awaited<ReturnType<Commands['deleteTenant']>> | null> {
+  const record = await desk.tenant(id);
+  if (!record) return noTenant(id);
+  const { spec, generation, deletion } = record.tenant;
+  if (ifGeneration !== null && ifGeneration !== generation) return refused({ kind: 'stale', generation });
+  if (unseen && !deletion) {
+    return conflict(
+      `${id} is not being deleted yet, so that it is not known whether anything hinders it: ask first without unseen.`,
+    );
+  }
+  const never = whyNever(spec);
+  if (never !== null) return conflict(`${id} ${never}`);
+  const integration = isInFlight(record.rotation) ? record.rotation : null;
+  const umbrella = underWay(record.umbrellaRotation);
+  if (!deletion && !force) {
+    const phase = integration ? `key (${integration.phase})` : umbrella && `Umbrella key (${umbrella.phase})`;
+    if (phase !== null) {
+      return conflict(
+        `A rotation of ${id}'s ${phase} is in flight: wait for it, or roll it back. With force and a reason the tenant goes all the same, and both keys stay alive.`,
+      );
+    }
+  }
+  const asked = await desk.requestDelete(
+    id,
+    {
+      generation,
+      deletion: deletion ? asAsked(deletion, { by, reason, unseen }) : { by, reason, unseen },
+      rotations: { integration: integration?.id ?? null, umbrella: umbrella?.number ?? null },
+    },
+    [
+      ...requestEvents(record, { by, reason, unseen }),
+      ...(deletion ? [] : abandonEvents(spec, { integration, umbrella })),
+    ],
+    by === null ? 'deletion' : `deletion asked for by ${by}`,
+  );
+  if (asked.ok) return done({ trigger: asked.trigger });
+  if (asked.because === 'not-found') return noTenant(id);
+  // Who named no generation means the tenant as it is: it is judged again as it is now.
+  if (asked.because === 'rotations' || ifGeneration === null) return null;
+  return refused({ kind: 'stale', generation: asked.generation });
+}
+
+type Asked = Omit<Deletion, 'since'>;
+
+/** Asked again, it is still whose it was, until somebody gives up waiting. */
+const asAsked = (earlier: Deletion, now: Asked): Asked => (now.unseen ? now : earlier);
+
+/** Why the end would never come, in words that go on after the tenant's id; null: it comes. */
+function whyNever(spec: TenantSpec): string | null {
+  if (spec.onDelete !== 'deactivate-members') return null;
+  const held = whyHeld({ spec, deleting: false });
+  if (held === null) return null;
+  const instead = spec.paused ? 'paused: false' : 'mode: repair';
+  return (
+    `is to have its members switched off when it goes (onDelete: deactivate-members), and ${held}. ` +
+    `Say ${instead}, or onDelete: orphan, then delete it.`
+  );
+}
+
+const underWay = (rotation: UmbrellaRotation | null): UmbrellaRotation | null =>
+  rotation && !isUmbrellaOver(rotation) ? rotation : null;
+
+function requestEvents({ tenant: { spec, deletion } }: TenantRecord, asked: Asked): NewEvent[] {
+  const { by, reason, unseen } = asked;
+  const words = `${by === null ? '' : `, by ${by}`}${reason === null ? '' : `: ${reason}`}`;
+  if (unseen) {
+    return [
+      {
+        type: 'DeletionUnseen',
+        message: `Its end is final with the next run, whatever that sees${words}`,
+        data: { by, reason },
+      },
+    ];
+  }
+  if (deletion) return [];
+  return [
+    {
+      type: 'DeletionRequested',
+      message: `To be deleted, and its members ${spec.onDelete === 'orphan' ? 'left as they are' : 'switched off'}${words}`,
+      data: { by, reason, onDelete: spec.onDelete },
+    },
+  ];
+}
+
+function abandonEvents(
+  spec: TenantSpec,
+  { integration, umbrella }: { integration: TenantRecord['rotation']; umbrella: UmbrellaRotation | null },
+): NewEvent[] {
+  return [
+    ...(integration
+      ? [
+          {
+            type: 'RotationAbandoned',
+            message: `The rotation of the integration key (${integration.phase}) goes no further: ${abandonedKeys(spec, integration)}`,
+            data: { rotation: integration.id, phase: integration.phase },
+          },
+        ]
+      : []),
+    ...(umbrella
+      ? [
+          {
+            type: 'UmbrellaRotationAbandoned',
+            message:
+              `The rotation of the Umbrella key (${umbrella.phase}) goes on without this tenant, where others share the key. ` +
+              `Else it ends here: ${umbrella.old.fingerprint}${umbrella.fresh ? ` and ${umbrella.fresh.fingerprint}` : ''} stay alive.`,
+            data: { number: umbrella.number, phase: umbrella.phase },
+          },
+        ]
+      : []),
+  ];
+}
+
+/** Takes a deletion back; what it switched off meanwhile is drift from then on, as any other. */
+export async function keepTenant(
+  desk: Desk,
+  id: string,
+  { by, reason }: { by: string; reason: string },
+): ReturnType<Commands['keepTenant']> {
+  const event: NewEvent = {
+    type: 'DeletionTakenBack',
+    message: `It stays, by ${by}: ${reason}`,
+    data: { by, reason },
+  };
+  const kept = await desk.takeDeletionBack(id, { by, reason }, [event], `deletion taken back by ${by}`);
+  if (kept.ok) return done({ trigger: kept.trigger });
+  return kept.because === 'not-found' ? noTenant(id) : conflict(`${id} is not being deleted.`);
+}
+
+export const beingDeleted = (id: string): string =>
+  `${id} is being deleted. To keep it, take the deletion back: parasol undelete ${id}.`;
