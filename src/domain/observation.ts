@@ -123,7 +123,6 @@ export interface UmbrellaKeyFact {
   scopes: string[];
   /** ISO 8601; null: never expires. */
   expiresAt: string | null;
-  lastUsedAt: string | null;
   /** When its secret was made: at its creation, or its last refresh. Null: not told. */
   issuedAt?: string | null;
 }

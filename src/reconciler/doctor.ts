@@ -188,7 +188,7 @@ function saying(words: string, things: string[]): string[] {
   return [`${words}: ${things.slice(0, MOST_TOLD).join(', ')}${rest}`];
 }
 
-type ListedKey = UmbrellaKeyFact & { clientId: string };
+type ListedKey = UmbrellaKeyFact & { clientId: string; lastUsedAt: string | null };
 
 /** The scopes of both Umbrella keys, and how long the KeyAdmin key itself lives (rulings 22, 28). */
 function umbrellaKeys(

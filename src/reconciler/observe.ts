@@ -101,32 +101,39 @@ export async function observe(
   input: ObserveInput,
 ): Promise<{ observation: Observation; memory: IntegrationMemory }> {
   const at = input.clock.now().toISOString();
+  const look = { ...input, reading: readerAt(at) };
   const [connectwise, umbrella] = await Promise.all([
-    observeConnectWise(input, input.vendors.connectwise(input.spec)),
-    observeUmbrella(input, input.vendors.umbrella(input.spec)),
+    observeConnectWise(look, input.vendors.connectwise(input.spec)),
+    observeUmbrella(look, input.vendors.umbrella(input.spec)),
   ]);
   const observation: Observation = { at, ...connectwise.readings, ...umbrella };
   return { observation, memory: connectwise.memory };
 }
 
-/** Turns an outcome into a reading: its value, when it was seen, with what, and of which pair it tells. */
-function reader(clock: Clock) {
+/**
+ * Turns an outcome into a reading: its value, when it was seen, with what, and of which pair it tells. All of one
+ * look are dated alike, from its beginning, so that none is younger than it was: a look that shows what the last
+ * one showed then differs from it by one time.
+ */
+function readerAt(at: string) {
   return <T>(outcome: Outcome<T>, source: string, key: HeldKey | null): Reading<T> => {
-    const read = { at: clock.now().toISOString(), source, credentialId: key?.credentialId ?? null };
+    const read = { at, source, credentialId: key?.credentialId ?? null };
     return outcome.ok
       ? { ok: true, value: outcome.value, ...read }
       : { ok: false, failure: outcome.failure, ...read };
   };
 }
 
+/** What is looked at, and how its readings are made. */
+type Looking = ObserveInput & { reading: ReturnType<typeof readerAt> };
+
 const MANAGEMENT = 'management key';
 
 async function observeConnectWise(
-  input: ObserveInput,
+  input: Looking,
   connectwise: ConnectWise,
 ): Promise<{ readings: Omit<Observation, 'at'>; memory: IntegrationMemory }> {
-  const { spec, keys, context, clock, memory } = input;
-  const reading = reader(clock);
+  const { spec, keys, context, clock, memory, reading } = input;
   const management = keys.management ? connectwise.reads(keys.management.pair, context) : null;
 
   const security = management ? await management.mySecurity() : null;
@@ -175,11 +182,10 @@ async function observeConnectWise(
  * else a second, independent call without credentials decides (domain.md §4). Undefined: nothing new.
  */
 async function observeSite(
-  { context, clock, known }: ObserveInput,
+  { context, reading, known }: Looking,
   connectwise: ConnectWise,
   security: Outcome<unknown> | null,
 ): Promise<Reading<SiteFact> | undefined> {
-  const reading = reader(clock);
   const earlier = known.site?.value;
   if (security?.ok && earlier?.state === 'answers') return reading(ok(earlier), MANAGEMENT, null);
   if (security && !security.ok && security.failure.kind === 'RateLimited') return undefined;
@@ -411,10 +417,9 @@ async function ofType(
 type UmbrellaFact = 'umbrellaAccess' | 'umbrellaKeyAdmin' | 'umbrellaKey' | 'umbrellaAdminKey' | 'customers';
 
 async function observeUmbrella(
-  { keys, context, clock }: ObserveInput,
+  { keys, context, reading }: Looking,
   umbrella: Umbrella,
 ): Promise<Pick<Observation, UmbrellaFact>> {
-  const reading = reader(clock);
   const readings: Pick<Observation, UmbrellaFact> = {};
   const api = async () => {
     if (!keys.umbrellaApi) return;
@@ -471,9 +476,9 @@ async function used<T>(
   return { access: again, answer: again.ok && !again.value.accepted ? null : answer };
 }
 
-/** What is remembered of a row: neither half of its pair, nor what nothing rests on. */
+/** What is remembered of a row: neither half of its pair, nor when it was used last, which each look changes. */
 function keyFact(key: ListedApiKey | undefined): UmbrellaKeyFact | null {
   if (!key) return null;
-  const { name, scopes, expiresAt, lastUsedAt, issuedAt } = key;
-  return { name, scopes, expiresAt, lastUsedAt, issuedAt: issuedAt ?? null };
+  const { name, scopes, expiresAt, issuedAt } = key;
+  return { name, scopes, expiresAt, issuedAt: issuedAt ?? null };
 }

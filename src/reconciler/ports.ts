@@ -166,6 +166,7 @@ export interface Umbrella {
 /** A row of `/admin/v2/apiKeys` (domain.md §5). */
 export interface ListedApiKey extends UmbrellaKeyFact {
   id: string;
+  lastUsedAt: string | null;
   clientId: string;
   allowedIPs: string[];
   /** ISO 8601; null: not told. */

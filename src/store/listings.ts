@@ -81,13 +81,13 @@ export async function listSpec(
 
 /**
  * Lists what runs saw, as a part of the statement that records them: `locked` has the tenants, `given` their
- * findings. Where nothing differs nothing is written.
+ * findings; null marks and drift are those that are listed. Where nothing differs nothing is written.
  */
 export const LIST_FINDINGS = `
   update listings
      set ready = seen.ready,
-         marks = seen.marks,
-         drift = seen.drift,
+         marks = coalesce(seen.marks, listings.marks),
+         drift = coalesce(seen.drift, listings.drift),
          unready_since = case when seen.ready <> 'True' then coalesce(listings.unready_since, seen.at) end
     from (
       select locked.id, marks::text[], drifting::text[] as drift, observed_at as at,
@@ -97,7 +97,8 @@ export const LIST_FINDINGS = `
        where observed_generation is not null
     ) as seen
    where listings.tenant_id = seen.id
-     and (listings.ready, listings.marks, listings.drift) is distinct from (seen.ready, seen.marks, seen.drift)`;
+     and (listings.ready, listings.marks, listings.drift) is distinct from
+         (seen.ready, coalesce(seen.marks, listings.marks), coalesce(seen.drift, listings.drift))`;
 
 /** An array as PostgreSQL reads it, so that each row of a statement can have one of its own. */
 export const arrayLiteral = (items: readonly string[]): string =>

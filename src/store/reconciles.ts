@@ -5,11 +5,12 @@ import { ready } from '../domain/condition.ts';
 import { listedFindings } from '../domain/listing.ts';
 import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import type { Claim, Reconciles, Result, RunRecord, Snapshot, StoredStatus } from '../reconciler/ports.ts';
-import { keepable, toJson } from './columns.ts';
+import { iso, keepable, toJson } from './columns.ts';
 import { changeCredentials, credentials, toCredential } from './credentials.ts';
 import type { Database, Executor } from './database.ts';
 import { LOCKS, openDatabase, TRIGGER_CHANNEL } from './database.ts';
 import { addEvents } from './events.ts';
+import { findingsOf, isSame, KnownFindings, statusOf, type Findings, type Known } from './findings.ts';
 import { changeHandoffs, handoffs, toHandoff } from './handoffs.ts';
 import {
   addIntent,
@@ -23,17 +24,21 @@ import { arrayLiteral, LIST_FINDINGS } from './listings.ts';
 import { admit, keepRotation, rotations, toRotation, wishedAt } from './rotations.ts';
 import { addOwned, ownedObjects, toOwned } from './owned.ts';
 import type { Queue } from './queue.ts';
-import { statuses, toStatus } from './statuses.ts';
+import { statuses, toFindings } from './statuses.ts';
 import { tenants, toTenant } from './tenants.ts';
 import { together } from './together.ts';
 import { ROTATION_OF_TENANT } from './umbrella-keys.ts';
 
 /**
  * Everything that one reconcile starts from, of one moment, in one round trip: a fleet's sweep is mostly this and
- * `RECORD`. Both are prepared once a connection.
+ * `RECORD`. Both are prepared once a connection. A status of the version that this process knows comes without what
+ * that holds.
  */
 const SNAPSHOT = `
-  select tenants.id, row_to_json(tenants) as tenant, row_to_json(statuses) as status,
+  select tenants.id, row_to_json(tenants) as tenant,
+    case when statuses.version = asked.version
+         then json_build_object('version', asked.version, 'observed_at', observed_at)
+         else row_to_json(statuses) end as status,
     (select coalesce(json_agg(c order by created_at, id), '[]') from credentials as c
       where c.tenant_id = tenants.id) as credentials,
     (select coalesce(json_agg(h order by deadline, id), '[]') from handoffs as h
@@ -45,8 +50,9 @@ const SNAPSHOT = `
     (select row_to_json(r) from rotations as r
       where r.tenant_id = tenants.id and ended_at is null) as rotation,
     (${ROTATION_OF_TENANT}) as umbrella_rotation
-  from tenants left join statuses on statuses.tenant_id = tenants.id
-  where tenants.id = any($1::text[])`;
+  from unnest($1::text[], $2::text[]) as asked (id, version)
+  join tenants on tenants.id = asked.id
+  left join statuses on statuses.tenant_id = tenants.id`;
 
 type Json = Record<string, unknown>;
 interface SnapshotRow {
@@ -69,8 +75,9 @@ const FINDINGS = ['facts', 'memory', 'conditions', 'drift', 'plan'] as const;
  * all in one transaction. Nothing is written of a tenant whose claim is no longer this one; nor, where it may not
  * wait, of one whose row somebody else holds: those are not among the ids that it answers.
  *
- * A column of a status that did not change keeps its stored value, and with it the value's place outside the row,
- * so that a quiet run of a tenant with a large status rewrites its facts' times and no more.
+ * What a run found that it knew (`known`, the version of it) is not sent again: the status gets the time of the look,
+ * and nothing else of it is written. A column that did not change keeps its stored value, and with it the value's
+ * place outside the row.
  */
 const record = (waits: boolean): string => `
   with given as materialized (
@@ -78,26 +85,33 @@ const record = (waits: boolean): string => `
       $1::text[], $2::bigint[], $3::text[], $4::integer[], $5::text[], $6::jsonb[], $7::jsonb[], $8::jsonb[],
       $9::jsonb[], $10::jsonb[], $11::timestamptz[], $12::text[], $13::text[], $14::timestamptz[],
       $15::timestamptz[], $16::text[], $17::integer[], $18::integer[], $19::text[], $20::jsonb[], $21::integer[],
-      $22::float8[], $27::text[], $28::text[]
+      $22::float8[], $27::text[], $28::text[], $29::text[]
     ) as given (
       tenant_id, token, owner, observed_generation, ready, ${FINDINGS.join(', ')}, observed_at, run_id, trigger,
-      started_at, finished_at, outcome, reads, writes, summary, actions, failures, in_ms, marks, drifting
+      started_at, finished_at, outcome, reads, writes, summary, actions, failures, in_ms, marks, drifting, known
     )
   ), locked as materialized (
     select tenants.id, generation, run_seq, trigger_seq > run_seq as triggered
       from tenants
       join given on tenants.id = given.tenant_id and claim_token = given.token and claim_owner = given.owner
+     where given.known is null
+        or exists (select from statuses where statuses.tenant_id = tenants.id and version = given.known)
      order by tenants.id collate "C"
        for update of tenants ${waits ? '' : 'skip locked'}
+  ), seen_again as (
+    update statuses set observed_at = given.observed_at
+      from locked join given on given.tenant_id = locked.id
+     where statuses.tenant_id = locked.id and known is not null
   ), status as (
-    insert into statuses (tenant_id, observed_generation, ready, ${FINDINGS.join(', ')}, observed_at)
-    select id, observed_generation, ready, ${FINDINGS.join(', ')}, observed_at
+    insert into statuses (tenant_id, observed_generation, ready, ${FINDINGS.join(', ')}, observed_at, version)
+    select id, observed_generation, ready, ${FINDINGS.join(', ')}, observed_at, run_id
       from locked join given on tenant_id = id
-     where observed_generation is not null
+     where observed_generation is not null and known is null
     on conflict (tenant_id) do update
        set observed_generation = excluded.observed_generation,
            ready = excluded.ready,
            observed_at = excluded.observed_at,
+           version = excluded.version,
            ${FINDINGS.map(
              (column) =>
                `${column} = case when statuses.${column} is distinct from excluded.${column} then excluded.${column} else statuses.${column} end`,
@@ -131,19 +145,21 @@ const RECORD_UNLOCKED = { name: 'parasol_record_unlocked', text: record(false) }
 const MOST_TOGETHER = 32;
 
 export function createReconciles(db: Database, queue: Pick<Queue, 'ready' | 'send'>): Reconciles {
-  const quiet = recordTogether(db.$client);
+  const known = new KnownFindings();
+  const quiet = recordTogether(db.$client, known);
   return {
     snapshot: together(async (ids: string[]) => {
+      const asked = new Map(ids.map((id) => [id, known.get(id)]));
       const { rows } = await db.$client.query<SnapshotRow>({
         name: 'parasol_snapshot',
         text: SNAPSHOT,
-        values: [ids],
+        values: [[...asked.keys()], [...asked.values()].map((one) => one?.version ?? null)],
       });
-      const byId = new Map(rows.map((row) => [row.id, row]));
-      return ids.map((id) => {
-        const row = byId.get(id);
-        return row ? toSnapshot(row) : null;
-      });
+      const byId = new Map(
+        rows.map((row) => [row.id, toSnapshot(row, statusIn(row, asked.get(row.id), known))]),
+      );
+      for (const id of asked.keys()) if (!byId.has(id)) known.forget(id);
+      return ids.map((id) => byId.get(id) ?? null);
     }, MOST_TOGETHER),
 
     openIntent: (claim, intent, { generation, deleting, perHour, rotation }) =>
@@ -174,7 +190,7 @@ export function createReconciles(db: Database, queue: Pick<Queue, 'ready' | 'sen
       }),
 
     async record(claim, result) {
-      if (isQuiet(result)) return await quiet({ claim, result });
+      if (isQuiet(result)) return await quiet(claim, result);
       if (result.handoffs.some((one) => one.change === 'open' && one.automation)) await queue.ready();
       const client = await db.$client.connect();
       try {
@@ -189,6 +205,7 @@ export function createReconciles(db: Database, queue: Pick<Queue, 'ready' | 'sen
             // Intents outlive the tenant, for the fleet's cap.
             await settleIntents(tx, tenantId, result.intents);
             await tx.delete(tenants).where(eq(tenants.id, tenantId));
+            known.forget(tenantId);
             return true;
           }
           await changeCredentials(tx, tenantId, result.credentials);
@@ -196,7 +213,7 @@ export function createReconciles(db: Database, queue: Pick<Queue, 'ready' | 'sen
           await settleIntents(tx, tenantId, result.intents);
           await addOwned(tx, tenantId, result.owned);
           if (result.rotation) await keepRotation(tx, result.rotation.now, result.rotation.heeded);
-          return (await recordAll(client, RECORD, [{ claim, result }])).has(tenantId);
+          return (await recordAll(client, RECORD, [recordingOf(claim, result)])).has(tenantId);
         });
       } finally {
         client.release();
@@ -205,12 +222,25 @@ export function createReconciles(db: Database, queue: Pick<Queue, 'ready' | 'sen
   };
 }
 
+/** The status of a row, as it came or as it is known; what came is known from then on. */
+function statusIn(
+  { id, status }: SnapshotRow,
+  asked: Known | undefined,
+  known: KnownFindings,
+): StoredStatus | null {
+  if (!status) return null;
+  const row = rowOf(statuses, status);
+  const findings = row.version === asked?.version ? asked.findings : toFindings(row);
+  if (findings !== asked?.findings) known.keep(id, { version: row.version, findings });
+  return statusOf(findings, iso(row.observedAt));
+}
+
 /** A row of the database as the ports know it. */
-function toSnapshot(row: SnapshotRow): Snapshot {
+function toSnapshot(row: SnapshotRow, status: StoredStatus | null): Snapshot {
   const held = row.credentials.map((one) => rowOf(credentials, one));
   return {
     tenant: toTenant(rowOf(tenants, row.tenant)),
-    status: row.status && toStatus(rowOf(statuses, row.status)),
+    status,
     credentials: held.map(toCredential),
     // Of a dead one too, as long as it is there: that it stays dead is looked at (rulings 19).
     sealed: Object.fromEntries(held.flatMap(({ id, sealed }) => (sealed === null ? [] : [[id, sealed]]))),
@@ -232,18 +262,29 @@ function isQuiet(result: Result): boolean {
   );
 }
 
+/** A run to be recorded, and what it found; `known`: the version under which the row holds the very same. */
 interface Recording {
   claim: Claim;
   result: Result;
+  findings: Findings | null;
+  known: string | null;
 }
 
+const recordingOf = (claim: Claim, result: Result): Recording => ({
+  claim,
+  result,
+  findings: result.status && findingsOf(result.status),
+  known: null,
+});
+
 /**
- * Records quiet runs together. One whose tenant's row somebody holds, or that was in a statement that failed, is
- * recorded alone: nobody waits for another tenant's lock, and nobody fails for another tenant's fault.
+ * Records quiet runs together. One whose tenant's row somebody holds or holds something else than is known, or that
+ * was in a statement that failed, is recorded alone: nobody waits for another tenant's lock, and nobody fails for
+ * another tenant's fault.
  */
-function recordTogether(pool: pg.Pool): (recording: Recording) => Promise<boolean> {
+function recordTogether(pool: pg.Pool, known: KnownFindings) {
   const alone = async (recording: Recording) =>
-    (await recordAll(pool, RECORD, [recording])).has(recording.claim.tenantId);
+    (await recordAll(pool, RECORD, [{ ...recording, known: null }])).has(recording.claim.tenantId);
   const unlocked = together<Recording, boolean>(async (recordings) => {
     const written = await recordAll(pool, RECORD_UNLOCKED, recordings).catch((error: unknown) => {
       if (recordings.length === 1) throw error;
@@ -251,7 +292,16 @@ function recordTogether(pool: pg.Pool): (recording: Recording) => Promise<boolea
     });
     return recordings.map(({ claim }) => written.has(claim.tenantId));
   }, MOST_TOGETHER);
-  return async (recording) => (await unlocked(recording)) || (await alone(recording));
+  return async (claim: Claim, result: Result): Promise<boolean> => {
+    const { tenantId } = claim;
+    const recording = recordingOf(claim, result);
+    const { findings } = recording;
+    const before = known.get(tenantId);
+    if (before && findings && isSame(before.findings, findings)) recording.known = before.version;
+    const written = (await unlocked(recording)) || (await alone(recording));
+    if (written && findings && !recording.known) known.keep(tenantId, { version: result.run.id, findings });
+    return written;
+  };
 }
 
 /** The tenants that were written; of the others the claim is no longer this one, or the row is held. */
@@ -263,7 +313,9 @@ async function recordAll(
   const each = <T>(value: (recording: Recording) => T) => recordings.map(value);
   const found = <T>(value: (status: StoredStatus) => T) =>
     each(({ result: { status } }) => (status ? value(status) : null));
-  const listed = found(({ conditions, drift }) => listedFindings(conditions, drift));
+  const news = <T>(value: (findings: Findings) => T) =>
+    each(({ findings, known }) => (findings && known === null ? value(findings) : null));
+  const listed = news(({ conditions, drift }) => listedFindings(conditions, drift));
   const ran = <T>(value: (run: RunRecord) => T) => each(({ result: { run } }) => value(run));
   const proofs = recordings.flatMap(({ claim: { tenantId }, result: { provedAt } }) =>
     Object.entries(provedAt).map(([id, at]) => ({ tenantId, id, at })),
@@ -276,7 +328,7 @@ async function recordAll(
       each(({ claim }) => claim.owner),
       found(({ observedGeneration }) => observedGeneration),
       found(({ conditions }) => ready(conditions)),
-      ...FINDINGS.map((column) => found((status) => toJson(status[column]))),
+      ...FINDINGS.map((column) => news((findings) => toJson(findings[column]))),
       found(({ observedAt }) => observedAt),
       ran(({ id }) => id),
       ran(({ trigger }) => keepable(trigger)),
@@ -295,6 +347,7 @@ async function recordAll(
       TRIGGER_CHANNEL,
       listed.map((one) => one && arrayLiteral(one.marks)),
       listed.map((one) => one && arrayLiteral(one.drift)),
+      each(({ known }) => known),
     ],
   });
   return new Set(rows.map(({ id }) => id));

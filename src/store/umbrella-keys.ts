@@ -17,6 +17,7 @@ import { addCredential, changeCredentials, credentials } from './credentials.ts'
 import type { Database, Executor } from './database.ts';
 import { LOCKS, StoreError, toStoreError } from './database.ts';
 import { addEvents } from './events.ts';
+import { dated } from './findings.ts';
 import { intents, intentsOfLastHour } from './intents.ts';
 import { statuses } from './statuses.ts';
 import { tenants } from './tenants.ts';
@@ -502,7 +503,8 @@ async function holdersOf(tx: Executor, { identity, rotation }: StoredUmbrellaKey
       fingerprint: credentials.fingerprint,
       origin: credentials.origin,
       sealed: credentials.sealed,
-      seen: sql<KeyHolder['seen']>`${statuses.facts} -> 'umbrellaKey'`,
+      seen: sql<Parameters<typeof dated>[0] | null>`${statuses.facts} -> 'umbrellaKey'`,
+      seenAt: statuses.observedAt,
     })
     .from(credentials)
     .innerJoin(tenants, eq(tenants.id, credentials.tenantId))
@@ -516,7 +518,10 @@ async function holdersOf(tx: Executor, { identity, rotation }: StoredUmbrellaKey
       ),
     )
     .orderBy(asc(tenants.id), asc(credentials.id));
-  return rows as KeyHolder[];
+  return rows.map(({ seen, seenAt, ...held }) => ({
+    ...held,
+    seen: seen && seenAt && dated(seen, iso(seenAt)),
+  })) as KeyHolder[];
 }
 
 async function anyUnidentified(tx: Executor, origin: string): Promise<boolean> {

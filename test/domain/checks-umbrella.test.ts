@@ -24,9 +24,9 @@ describe('UmbrellaKeyValid', () => {
   const withAdmin = { credentials: [...held(), KEY_ADMIN], spec: undeclared };
   const expires = (expiresAt: string | null) => ({
     ...withAdmin,
-    ...facts({ umbrellaKey: { name: 'parasol', scopes: [], expiresAt, lastUsedAt: null } }),
+    ...facts({ umbrellaKey: { name: 'parasol', scopes: [], expiresAt } }),
   });
-  const adminExpires = (expiresAt: string) => ({ name: 'admin', scopes: [], expiresAt, lastUsedAt: null });
+  const adminExpires = (expiresAt: string) => ({ name: 'admin', scopes: [], expiresAt });
   table('UmbrellaKeyValid', [
     ['it works and never expires, as declared', 'True Valid', /just now; never expires \(declared/, {}],
     [

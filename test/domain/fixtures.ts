@@ -184,8 +184,8 @@ export const healthyValues = (): FactValues => ({
   writes: writesOf(['umbrella-a', 3 * HOUR]),
   umbrellaAccess: { accepted: true },
   umbrellaKeyAdmin: { accepted: true },
-  umbrellaKey: { name: 'parasol', scopes: [], expiresAt: null, lastUsedAt: null },
-  umbrellaAdminKey: { name: 'admin', scopes: [], expiresAt: null, lastUsedAt: null },
+  umbrellaKey: { name: 'parasol', scopes: [], expiresAt: null },
+  umbrellaAdminKey: { name: 'admin', scopes: [], expiresAt: null },
   customers: [{ id: 1, name: 'Contoso' }],
 });
 export const FACT_NAMES = Object.keys(healthyValues()) as FactName[];
@@ -344,7 +344,7 @@ const configurationFact = fc
 const keyFact: fc.Arbitrary<UmbrellaKeyFact | null> = fc.option(
   fc
     .option(fc.constantFrom(ago(-90 * DAY), ago(-2 * DAY), ago(DAY)))
-    .map((expiresAt) => ({ name: 'parasol', scopes: [], expiresAt, lastUsedAt: null })),
+    .map((expiresAt) => ({ name: 'parasol', scopes: [], expiresAt })),
 );
 
 export const values: { [Name in FactName]: fc.Arbitrary<FactValues[Name]> } = {

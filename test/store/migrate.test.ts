@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { createStore, migrate, pendingMigrations } from '../../src/store/index.ts';
 import * as schema from '../../src/store/schema.ts';
 import { createEmptyDatabase, createTestDatabase } from '../support/postgres.ts';
-import { given } from './fixtures.ts';
+import { given, resultOf } from './fixtures.ts';
 
 it('two services that start at once on an empty database migrate it once; later there is nothing to do', async () => {
   const database = await createEmptyDatabase();
@@ -43,6 +43,24 @@ it('a spec from before there were labels gets none, and one with labels keeps th
     await store.pool.query(await readFile('migrations/0006_labels.sql', 'utf8'));
     const labels = (await store.desk.tenants(['new', 'old'])).map(({ tenant }) => tenant.spec.labels);
     expect(labels).toEqual([{ team: 'north' }, {}]);
+  } finally {
+    await store.close();
+    await database.drop();
+  }
+});
+
+it('statuses from before they had versions get one each', async () => {
+  const database = await createTestDatabase();
+  const store = createStore(database.url);
+  try {
+    await given(store, 'a', 'b');
+    for (const { claim } of await store.claims.take('owner', 2, 30_000)) {
+      await store.reconciles.record(claim, resultOf({}));
+    }
+    await store.pool.query('alter table statuses drop column version');
+    await store.pool.query(await readFile('migrations/0010_versions_of_statuses.sql', 'utf8'));
+    const { rows } = await store.pool.query('select count(distinct version)::int as versions from statuses');
+    expect(rows).toEqual([{ versions: 2 }]);
   } finally {
     await store.close();
     await database.drop();
