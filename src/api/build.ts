@@ -14,6 +14,7 @@ import { handleError, Problem, send } from './problem.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { automationRoutes } from './routes/automation.ts';
 import { handoffRoutes } from './routes/handoffs.ts';
+import { schemaRoutes } from './routes/schemas.ts';
 import { serviceRoutes, type Readiness } from './routes/service.ts';
 import { tenantRoutes } from './routes/tenants.ts';
 import type { Api } from './types.ts';
@@ -86,6 +87,7 @@ export function buildApi(deps: ApiDeps): FastifyInstance {
     handoffRoutes(api);
     auditRoutes(api);
     automationRoutes(api);
+    schemaRoutes(api);
   });
   return app;
 }

@@ -363,15 +363,37 @@ const event = z
   })
   .meta({ id: 'Event' });
 
-export const applyChange = z
+const applyChange = z
   .object({
     id: tenantIdSchema,
     change: z.enum(['created', 'updated', 'unchanged']),
     generation: z.int(),
-    paths: z.array(z.string()),
+    differences: z
+      .array(
+        z.object({
+          path: z.string(),
+          kind: z.enum(['setting', 'key']),
+          before: z.unknown().describe('Null: it was not there. Of a key, its fingerprint.'),
+          after: z.unknown(),
+        }),
+      )
+      .describe('Of a new tenant, all that is not as it is by default.'),
     warnings: z.array(z.string()),
   })
   .meta({ id: 'ApplyChange' });
+
+export const applied = z.object({
+  dryRun: z.boolean(),
+  changes: z.array(applyChange),
+  refused: z
+    .array(
+      z.object({
+        id: tenantIdSchema,
+        problems: z.array(z.object({ path: z.string(), message: z.string() })),
+      }),
+    )
+    .describe('With `continue`: tenants that were left as they are, and why.'),
+});
 
 export const keyAudit = z
   .object({

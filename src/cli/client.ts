@@ -4,7 +4,7 @@ import { request } from 'undici';
 import type { Handoff } from '../domain/handoff.ts';
 import type { Purpose, TenantInput } from '../domain/tenant.ts';
 import type {
-  ApplyChange,
+  Applied,
   CredentialView,
   CustomerView,
   KeyAudit,
@@ -42,6 +42,13 @@ export class ServiceRefused extends Error {
 export class ServiceUnreachable extends Error {}
 
 export type PairBody = { publicKey: string; privateKey: string } | { key: string; secret: string };
+
+export interface ApplyRequest {
+  /** Tenants that are refused do not hinder the others. */
+  continue?: boolean;
+}
+
+export type AppliedSet = Applied & { dryRun: boolean };
 
 /** Who asks, and why. */
 export interface Asked {
@@ -121,9 +128,8 @@ export class Client {
     return this.#call('POST', `/tenants/${encodeURIComponent(tenant)}/reconcile`, body);
   }
 
-  async apply(tenants: TenantInput[], dryRun: boolean): Promise<ApplyChange[]> {
-    const body = { tenants, dryRun };
-    return (await this.#call<{ changes: ApplyChange[] }>('POST', '/fleet/apply', body)).changes;
+  apply(tenants: TenantInput[], dryRun: boolean, more: ApplyRequest = {}): Promise<AppliedSet> {
+    return this.#call('POST', '/fleet/apply', { tenants, dryRun, ...more });
   }
 
   async handoffs(filter: { tenant?: string | undefined; live: boolean }): Promise<Handoff[]> {

@@ -10,7 +10,11 @@ import type { FileProblem } from './tenants-file.ts';
 import type { Sheet } from './sheet.ts';
 
 /** One thing to mend; the place is there where it stands in a file. */
-type Problem = Pick<FileProblem, 'path' | 'message'> & Partial<FileProblem>;
+export type Problem = Pick<FileProblem, 'path' | 'message'> & Partial<FileProblem> & { file?: string };
+
+/** `acme.yaml, line 3, column 5`; empty where it stands in no file. */
+export const placeOf = ({ file, line, column }: Problem): string =>
+  [file ?? '', line === undefined ? '' : `line ${line}, column ${column}`].filter(Boolean).join(', ');
 
 /** What was typed or given cannot be used; nothing was changed. */
 export class Refused extends Error {
@@ -70,10 +74,12 @@ export class Context {
       this.note(JSON.stringify({ error: message, errors: problems }));
     } else {
       this.note(paper.paint('red', paper.paragraph(message)));
-      for (const { path, message, line, column } of problems as readonly Problem[]) {
-        const place = line === undefined ? '' : `line ${line}, column ${column}`;
-        this.note(paper.paragraph([place, path].filter(Boolean).join(': '), 2));
-        this.note(paper.paragraph(message, 6));
+      for (const problem of problems as readonly Problem[]) {
+        const { file = '', line, ...rest } = problem;
+        const named = line !== undefined && message.startsWith(file);
+        const place = placeOf(named ? { line, ...rest } : problem);
+        this.note(paper.paragraph([place, problem.path].filter(Boolean).join(': '), 2));
+        this.note(paper.paragraph(problem.message, 6));
       }
       if (error instanceof ServiceRefused && error.status === 401) {
         this.note('PARASOL_TOKEN (or PARASOL_DATA, for a service on this machine) gives the token.');

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync } from 'node:fs';
+import { openSync, readFileSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { Client } from './client.ts';
 import { WatchedRotation, type DailySync, type StoryLine } from './demo-rotation.ts';
 import { EXIT, type ExitCode, type Output } from './io.ts';
 import { Paper } from './table.ts';
-import { loadTenantsFile } from './tenants-file.ts';
+import { parseTenants } from './tenants-file.ts';
 import type { Sheet } from './sheet.ts';
 import { tenantsText } from './views.ts';
 
@@ -154,7 +154,8 @@ interface Place {
 async function play(options: DemoOptions, place: Place, ends: () => boolean): Promise<null> {
   const client = await connect(options, place, ends);
   if (client === null) return null;
-  const file = loadTenantsFile(options.tenantsFile, options.secrets);
+  const text = readFileSync(options.tenantsFile, 'utf8');
+  const file = parseTenants(text, { env: options.secrets, readFile: (path) => readFileSync(path, 'utf8') });
   if (!file.ok) throw new Error(file.problems.map(({ path, message }) => `${path}: ${message}`).join('\n'));
   await client.apply(file.tenants, false);
   const paper = new Paper(options.stdout, options.env);

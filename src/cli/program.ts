@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { addApply } from './apply-commands.ts';
 import { Context, Refused } from './context.ts';
 import { addDeletion } from './delete-commands.ts';
 import { addHandoffs } from './handoff-commands.ts';
@@ -52,6 +53,7 @@ export function buildProgram(io: CliIo): Command {
   const context = new Context(io, program);
   addReading(program, context);
   addChanging(program, context);
+  addApply(program, context);
   addDeletion(program, context);
   addHandoffs(program, context);
   addRotations(program, context);

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
 import { PURPOSES, type Purpose } from '../domain/tenant.ts';
-import { ServiceRefused, type PairBody } from './client.ts';
+import type { PairBody } from './client.ts';
 import { codeOfStatus, duration, Refused, waitForTrigger, type Context } from './context.ts';
 import { EXIT, type CliIo } from './io.ts';
 import { CONNECTWISE_LABELS, readPair, readSecret, UMBRELLA_LABELS } from './prompt.ts';
-import { readTenants, tenantOf, type GoodFile } from './read-tenants.ts';
-import { applyText, examinationText, statusText } from './views.ts';
+import { tenantOf } from './read-tenants.ts';
+import { examinationText, statusText } from './views.ts';
 
 /** Saying how tenants should be, and having them looked at. */
 export function addChanging(program: Command, context: Context): void {
@@ -25,17 +25,6 @@ export function addChanging(program: Command, context: Context): void {
       const status = await waitForTrigger(context, tenant, answer.trigger, options.timeout);
       context.show(status, statusText);
       context.io.exit(codeOfStatus(status));
-    });
-  program
-    .command('apply')
-    .description('make the tenants be as a file says: all of them, or none')
-    .requiredOption('-f, --file <file>', 'tenants.yaml')
-    .option('--dry-run', 'check, and tell what would change')
-    .action(async (options: { file: string; dryRun?: boolean }) => {
-      const dryRun = options.dryRun === true;
-      const file = readTenants(options.file, context.io);
-      const changes = await applyFile(context, file, options.file, dryRun);
-      context.show(changes, (sheet) => applyText(sheet, changes, dryRun));
     });
   program
     .command('credential')
@@ -69,23 +58,6 @@ async function credentialOf(io: CliIo, purpose: Purpose): Promise<PairBody | { s
   return umbrella ? { key: first, secret: second } : { publicKey: first, privateKey: second };
 }
 
-/** What the service refuses is told with its place in the file, and without the file's secrets. */
-async function applyFile(context: Context, file: GoodFile, path: string, dryRun: boolean) {
-  try {
-    return await context.client().apply(file.tenants, dryRun);
-  } catch (error) {
-    if (!(error instanceof ServiceRefused) || !error.isInput) throw error;
-    throw new Refused(
-      `${path}: ${file.conceal(error.message)}`,
-      error.problems.map(({ path, message }) => ({
-        ...file.locate(path),
-        path,
-        message: file.conceal(message),
-      })),
-    );
-  }
-}
-
 /** Examining a tenant before, or while, the service has it. */
 export function addDoctor(program: Command, context: Context): void {
   program
@@ -94,7 +66,7 @@ export function addDoctor(program: Command, context: Context): void {
     .argument('<tenant>')
     .option('-f, --file <file>', 'the tenant as this file has it, with the keys that it names')
     .action(async (tenant: string, options: { file?: string }) => {
-      const input = options.file === undefined ? null : tenantOf(context.io, options.file, tenant);
+      const input = options.file === undefined ? null : await tenantOf(context.io, options.file, tenant);
       const examination = await context.io.doctor({ tenant, input });
       context.show(examination, examinationText);
       const healthy = examination.checks.every(({ verdict }) => verdict === 'ok');

@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
 import {
   isAlias,
   isMap,
@@ -12,6 +10,7 @@ import {
   type Node,
 } from 'yaml';
 import type { z } from 'zod';
+import type { CommandOutput } from './command-references.ts';
 import { companyIdentity, tenantInputSchema, type TenantInput, type TenantSpec } from '../domain/tenant.ts';
 
 /**
@@ -28,29 +27,37 @@ export interface FileProblem {
   message: string;
 }
 
-export type TenantsFile =
-  | {
-      ok: true;
-      tenants: TenantInput[];
-      /** Where a path of the service's answer stands in the file (`tenants.0.connectwise.site`). */
-      locate(path: string): FilePosition | null;
-      /** The text with every secret of the file taken out of it. */
-      conceal(text: string): string;
-    }
-  | { ok: false; problems: FileProblem[] };
+interface FileSight {
+  /** Where a path of the service's answer stands in the file (`tenants.0.connectwise.site`). */
+  locate(path: string): FilePosition | null;
+  /** The text with every secret of the file taken out of it. */
+  conceal(text: string): string;
+}
+
+export type TenantsFile = FileSight &
+  (
+    | { ok: true; tenants: TenantInput[] }
+    /** `sound`: the tenants with which nothing is wrong, each with its place in the list. */
+    | { ok: false; problems: FileProblem[]; sound: { index: number; tenant: TenantInput }[] }
+  );
 
 export type FilePosition = Pick<FileProblem, 'line' | 'column'>;
 
-/** Where `${env:NAME}` and `${file:PATH}` are looked up. */
+/** Where `${env:NAME}`, `${file:PATH}` and `${command:WORDS}` are looked up. */
 export interface ReferenceSources {
   env: Readonly<Record<string, string | undefined>>;
   /** Throws what `node:fs` throws. */
   readFile(path: string): string;
+  /** What a command gave. Absent: none is run, and a reference to one is told as a problem. */
+  output?(command: string): CommandOutput;
+  /** Leaves every key pair and secret out, and looks none of them up. */
+  withoutSecrets?: boolean;
 }
 
 type Path = (string | number)[];
 
-const REFERENCE = /^\$\{(env|file):([^{}]+)\}$/;
+const REFERENCE = /^\$\{(env|file|command):([^{}]+)\}$/;
+const REFERENCES = '${env:NAME}, ${file:PATH} or ${command:WORDS}';
 const PAIRS: ReadonlySet<string> = new Set(['managementKey', 'integrationKey', 'apiKey', 'keyAdmin']);
 const SECRET_KEYS: ReadonlySet<string> = new Set(['publicKey', 'privateKey', 'key', 'secret']);
 const PAIR_KEYS: ReadonlySet<string> = new Set([...SECRET_KEYS, 'member']);
@@ -74,13 +81,6 @@ const YAML_PROBLEMS: Readonly<Record<string, string>> = {
   UNEXPECTED_TOKEN: 'is not expected here',
 };
 
-/** Reads a file of tenants; a path in `${file:…}` is relative to the file that names it. */
-export function loadTenantsFile(path: string, env: ReferenceSources['env']): TenantsFile {
-  const folder = dirname(resolve(path));
-  const text = readFileSync(path, 'utf8');
-  return parseTenants(text, { env, readFile: (name) => readFileSync(resolve(folder, name), 'utf8') });
-}
-
 /**
  * Tenants out of the text of a file, validated, with the references resolved; or everything that is wrong.
  *
@@ -92,16 +92,35 @@ export function loadTenantsFile(path: string, env: ReferenceSources['env']): Ten
 export function parseTenants(text: string, sources: ReferenceSources): TenantsFile {
   const reader = new FileReader(text, sources);
   const root = reader.read();
-  if (reader.unreadable) return { ok: false, problems: reader.problems() };
-  const tenants = checkTenants(root, reader);
+  const checked = reader.unreadable ? [] : checkTenants(root, reader);
   const problems = reader.problems();
-  if (problems.length > 0) return { ok: false, problems };
-  return {
-    ok: true,
-    tenants,
+  const sight: FileSight = {
     locate: (path) => reader.positionOf(path.split(/[./[\]]+/).filter((part) => part !== '')),
     conceal: (words) => reader.conceal(words),
   };
+  const tenants = sources.withoutSecrets === true ? checked.map(withoutPairs) : checked;
+  if (problems.length === 0) return { ok: true, tenants: tenants.map(({ tenant }) => tenant), ...sight };
+  const sound = tenants.filter(({ index }) => !reader.unsoundAt(index));
+  return { ok: false, problems, sound, ...sight };
+}
+
+/** The commands that a file's references name, each once; what is only a comment is none. */
+export function commandsOf(text: string, sources: ReferenceSources): string[] {
+  const commands = new Set<string>();
+  const output = (command: string): CommandOutput => {
+    commands.add(command);
+    return { ok: false, why: 'was not run yet' };
+  };
+  const reader = new FileReader(text, { ...sources, output });
+  reader.read();
+  return reader.unreadable ? [] : [...commands];
+}
+
+function withoutPairs<T extends { tenant: TenantInput }>(one: T): T {
+  const { managementKey: _management, integrationKey: _integration, ...connectwise } = one.tenant.connectwise;
+  const { apiKey: _api, keyAdmin: _admin, ...umbrella } = one.tenant.umbrella;
+  const { secret: _secret, ...handoffs } = one.tenant.handoffs;
+  return { ...one, tenant: { ...one.tenant, connectwise, umbrella, handoffs } };
 }
 
 /** The file as plain values, with the place of each, and the problems found so far. */
@@ -115,6 +134,9 @@ class FileReader {
   /** Paths of which a problem was said. */
   readonly #said = new Set<string>();
   readonly #secrets = new Set<string>();
+  /** Places in the list of which a problem was said. */
+  readonly #unsound = new Set<number>();
+  #allUnsound = false;
   /** Lists and groups that are being read. */
   readonly #open = new Set<unknown>();
   #nodes = 0;
@@ -132,6 +154,7 @@ class FileReader {
     for (const { code, pos } of [...this.#document.errors, ...this.#document.warnings]) {
       if (code !== 'DUPLICATE_KEY') this.unreadable = true;
       const position = this.#position(pos[0]);
+      this.#allUnsound = true;
       // What follows on the same line follows from the first.
       if (lines.has(position.line)) continue;
       lines.add(position.line);
@@ -146,11 +169,18 @@ class FileReader {
     const key = JSON.stringify(path);
     if (this.#said.has(key)) return;
     this.#said.add(key);
+    if (path[0] === 'tenants' && typeof path[1] === 'number') this.#unsound.add(path[1]);
+    else this.#allUnsound = true;
     this.#problems.push({ ...this.#find(path, at).position, path: showPath(path), message });
   }
 
   problems(): FileProblem[] {
     return this.#problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
+  }
+
+  /** False: nothing is wrong with the tenant at this place of the list, nor with the file around it. */
+  unsoundAt(index: number): boolean {
+    return this.#allUnsound || this.#unsound.has(index);
   }
 
   /** Null where the path leaves the file at once. */
@@ -233,8 +263,8 @@ class FileReader {
       }
       const name = nameOf(key.value);
       const inner = [...path, name];
-      // What an automation's secrets are encrypted to is no secret.
-      const isPublic = path.includes('handoffs') && name === 'publicKey';
+      // What an automation's secrets are encrypted to is no secret, nor is a label of that name.
+      const isPublic = path.at(-1) === 'labels' || (path.includes('handoffs') && name === 'publicKey');
       const read = this.#value(value, inner, SECRET_KEYS.has(name) && path.length > 1 && !isPublic);
       // A key without a value is as good as absent, so that its default holds; a label has none.
       return read === null && path.at(-1) !== 'labels' ? [] : [[name, read]];
@@ -244,9 +274,10 @@ class FileReader {
 
   #secret(value: unknown, path: Path): string {
     if (typeof value !== 'string' || !REFERENCE.test(value)) {
-      this.say(path, 'is a secret, which never stands in a file: write ${env:NAME} or ${file:PATH}');
+      this.say(path, `is a secret, which never stands in a file: write ${REFERENCES}`);
       return UNREAD;
     }
+    if (this.#sources.withoutSecrets === true) return LEFT_OUT;
     const resolved = this.#resolve(value, path);
     if (resolved !== UNREAD && resolved.length >= 4) this.#secrets.add(resolved);
     return resolved;
@@ -257,10 +288,11 @@ class FileReader {
       const resolved = this.#resolve(value, path);
       return resolved === 'true' ? true : resolved === 'false' ? false : resolved;
     }
-    if (value.includes('${')) {
-      this.say(path, 'has a reference that is none: it must be the whole value, ${env:NAME} or ${file:PATH}');
+    if (/(?<!\$)\$\{/.test(value)) {
+      const plain = 'a text with ${ in it is written with $${';
+      this.say(path, `has a reference that is none: it must be the whole value, ${REFERENCES}; ${plain}`);
     }
-    return value;
+    return value.replaceAll('$${', '${');
   }
 
   #resolve(reference: string, path: Path): string {
@@ -274,6 +306,7 @@ class FileReader {
       );
       return UNREAD;
     }
+    if (kind === 'command') return this.#outputOf(name, path);
     try {
       // Editors and `echo` end a file with a line break that is no part of the value.
       const value = this.#sources.readFile(name).replace(/\r?\n$/, '');
@@ -284,13 +317,25 @@ class FileReader {
     }
     return UNREAD;
   }
+
+  #outputOf(command: string, path: Path): string {
+    const output = this.#sources.output?.(command) ?? { ok: false, why: 'is not run here' };
+    if (output.ok) return output.value;
+    // Its words may be mistyped secrets; its name is what stands before the first blank.
+    const [name = ''] = command.trim().split(/\s/);
+    this.say(path, `needs the command ${NAME_OF_PROGRAM.test(name) ? name : '…'}, which ${output.why}`);
+    return UNREAD;
+  }
 }
+
+const NAME_OF_PROGRAM = /^[\w./-]{1,60}$/;
 
 /**
  * `{ publicKey: ${env:NAME} }` is what people write, and no YAML: a brace ends a plain value inside of braces.
  * So the braces of references are hidden from the parser, by characters of the same length.
  */
-const veil = (text: string): string => text.replace(/\$\{((?:env|file):[^{}\n]*)\}/g, '$\u{e000}$1\u{e001}');
+const veil = (text: string): string =>
+  text.replace(/(?<!\$)\$\{((?:env|file|command):[^{}\n]*)\}/g, '$\u{e000}$1\u{e001}');
 
 const unveil = (value: unknown): unknown =>
   typeof value === 'string' ? value.replace(/\$\u{e000}([^\u{e001}]*)\u{e001}/gu, '${$1}') : value;
@@ -299,6 +344,9 @@ const nameOf = (key: unknown): string => String(unveil(key));
 
 /** Stands in for a value that was refused, so that the rest can still be judged. */
 const UNREAD = 'unread';
+
+/** Stands in for a secret that is left out; every secret may look like this one. */
+const LEFT_OUT = `whsec_${'A'.repeat(32)}`;
 
 function codeOf(error: unknown): string {
   const code = (error as NodeJS.ErrnoException | null)?.code;
@@ -362,7 +410,7 @@ const OWN_NAMES: Readonly<Record<string, RegExp>> = {
   labels: /^[\w./-]{1,63}$/,
 };
 
-function checkTenants(root: unknown, reader: FileReader): TenantInput[] {
+function checkTenants(root: unknown, reader: FileReader): { index: number; tenant: TenantInput }[] {
   if (!isRecord(root) || !('tenants' in root)) {
     reader.say([], 'has no tenants: the file starts with "tenants:" and a list');
     return [];
@@ -377,7 +425,7 @@ function checkTenants(root: unknown, reader: FileReader): TenantInput[] {
   const raw: unknown[] = root['tenants'];
   const tenants = raw.flatMap((tenant, index) => {
     const result = tenantInputSchema.safeParse(tenant);
-    if (result.success) return [result.data];
+    if (result.success) return [{ index, tenant: result.data }];
     for (const issue of result.error.issues) sayIssue(reader, tenant, ['tenants', index], issue);
     return [];
   });
@@ -502,6 +550,6 @@ function consoleOf(tenant: unknown): { identity: string; by: 'organization' | 'k
     return { identity: `${url.data} organization ${organization}`, by: 'organization' };
   }
   const key = valueAt(tenant, ['umbrella', 'apiKey', 'key']);
-  if (typeof key !== 'string' || key === UNREAD) return null;
+  if (typeof key !== 'string' || key === UNREAD || key === LEFT_OUT) return null;
   return { identity: `${url.data} key ${key}`, by: 'key' };
 }

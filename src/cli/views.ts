@@ -2,7 +2,6 @@ import type { Truth } from '../domain/condition.ts';
 import { AUTOMATION, isLive, type Automation, type Handoff, type HandoffContent } from '../domain/handoff.ts';
 import type { Action, Step } from '../domain/action.ts';
 import type {
-  ApplyChange,
   CredentialView,
   CustomerView,
   DeletionView,
@@ -504,23 +503,6 @@ export function rekeyText(sheet: Sheet, report: RekeyReport): string {
           ),
           ...damaged.map((text) => `  ${text}`),
         ]),
-  ].join('\n');
-}
-
-/** `parasol apply` */
-export function applyText(sheet: Sheet, changes: readonly ApplyChange[], dryRun: boolean): string {
-  const { paper } = sheet;
-  const warnings = changes.flatMap(({ id, warnings }) => warnings.map((warning) => `${id}: ${warning}`));
-  return [
-    paper.table(
-      ['TENANT', 'CHANGE', 'GENERATION'],
-      changes.flatMap(({ id, change, generation, paths }): Row[] => [
-        [id, { text: change, colour: change === 'unchanged' ? 'dim' : 'green' }, String(generation)],
-        ...(change === 'updated' ? paths.flatMap(note) : []),
-      ]),
-    ),
-    ...warnings.map((warning) => paper.paint('yellow', paper.paragraph(`Note: ${warning}`))),
-    ...(dryRun ? ['\nDry run: nothing was changed.'] : []),
   ].join('\n');
 }
 

@@ -3,11 +3,12 @@
 const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
 type Unit = keyof typeof UNITS;
 
-const PATTERN = /^(\d{1,9})(ms|s|m|h|d|w)$/;
+/** How one is written. */
+export const DURATION = /^(\d{1,9})(ms|s|m|h|d|w)$/;
 
 /** Milliseconds of a duration, or `null` if the text is none. `toMs('36h')` is 129,600,000. */
 export function parseDuration(text: string): number | null {
-  const match = PATTERN.exec(text);
+  const match = DURATION.exec(text);
   if (!match) return null;
   return Number(match[1]) * UNITS[match[2] as Unit];
 }

@@ -1,17 +1,5 @@
 import type { TenantSpec } from './tenant.ts';
 
-/**
- * The dotted paths in which two specs differ, in the order of their names: `connectwise.role.name`. A list is
- * one value, and a setting that is in only one of them is told at its own path.
- *
- * ```ts
- * changedPaths(before, { ...before, mode: 'repair' }); // ['mode']
- * ```
- */
-export function changedPaths(before: TenantSpec, after: TenantSpec): string[] {
-  return changedValues(before, after).map(({ path }) => path);
-}
-
 /** One setting that differs; undefined: it is not there. */
 export interface ChangedValue {
   path: string;
@@ -19,7 +7,14 @@ export interface ChangedValue {
   after: unknown;
 }
 
-/** The same with both values of each path. */
+/**
+ * The settings in which two specs differ, by dotted path, in the order of the paths' names. A list is one value, and
+ * a setting that is in only one of them is told at its own path.
+ *
+ * ```ts
+ * changedValues(before, { ...before, mode: 'repair' }); // [{ path: 'mode', before: 'observe', after: 'repair' }]
+ * ```
+ */
 export function changedValues(before: TenantSpec, after: TenantSpec): ChangedValue[] {
   return differences(before, after, []).toSorted((a, b) => (a.path < b.path ? -1 : 1));
 }
@@ -30,6 +25,16 @@ function differences(before: unknown, after: unknown, path: string[]): ChangedVa
   }
   const names = new Set([...Object.keys(before), ...Object.keys(after)]);
   return [...names].flatMap((name) => differences(before[name], after[name], [...path, name]));
+}
+
+/** Every setting of a spec, or of a part of one, with its dotted path, in the order of the paths' names. */
+export function settingsOf(spec: Readonly<Record<string, unknown>>): { path: string; value: unknown }[] {
+  return leaves(spec, []).toSorted((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+function leaves(value: unknown, path: string[]): { path: string; value: unknown }[] {
+  if (!isGroup(value) || Object.keys(value).length === 0) return [{ path: path.join('.'), value }];
+  return Object.entries(value).flatMap(([name, inner]) => leaves(inner, [...path, name]));
 }
 
 const isGroup = (value: unknown): value is Record<string, unknown> =>

@@ -1,7 +1,7 @@
 import { createPublicKey } from 'node:crypto';
 import { Cron } from 'croner';
 import { z } from 'zod';
-import { parseDuration, toMs } from './duration.ts';
+import { DURATION, parseDuration, toMs } from './duration.ts';
 import { HANDOFF_KINDS, type HandoffKind } from './handoff.ts';
 import { labelsSchema } from './labels.ts';
 import { parseWindow } from './window.ts';
@@ -22,7 +22,7 @@ export const tenantIdSchema = z
 export const durationSchema = z
   .string()
   .refine((value) => parseDuration(value) !== null, 'must be a duration such as 90d, 36h, 15m or 5s')
-  .describe('A duration: 90d, 36h, 15m, 5s.');
+  .meta({ description: 'A duration: 90d, 36h, 15m, 5s.', pattern: DURATION.source });
 
 const scheduleSchema = z
   .string()
@@ -59,6 +59,7 @@ const originSchema = z
     if (url.username || url.password || url.search || url.hash || url.pathname !== '/') return false;
     return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
   }, 'must be an https:// address without a path (plain http only to loopback)')
+  .meta({ pattern: '^https?://[^/?#@]+/?$' })
   .transform((value) => new URL(value).origin);
 
 function isLoopback(host: string): boolean {
@@ -207,7 +208,7 @@ export const signingSecretSchema = z
     isSigningSecret,
     'must be whsec_ and 24 to 64 random bytes in base64: echo "whsec_$(openssl rand -base64 32)"',
   )
-  .describe('What requests to the tenant’s automation are signed with.');
+  .meta({ description: 'What requests to the tenant’s automation are signed with.', writeOnly: true });
 
 function isSigningSecret(text: string): boolean {
   const encoded = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(text)?.[1];
@@ -256,7 +257,7 @@ const rotationSchema = z.strictObject({
   window: windowSchema.optional(),
 });
 
-const secretText = z.string().min(1).max(4096);
+const secretText = z.string().min(1).max(4096).meta({ writeOnly: true });
 const connectWisePair = z.strictObject({ publicKey: secretText, privateKey: secretText });
 const umbrellaPair = z.strictObject({ key: secretText, secret: secretText });
 
@@ -291,6 +292,7 @@ const umbrellaBase = {
   organizationId: z.coerce
     .string()
     .regex(/^\d{1,12}$/, 'must be a number')
+    .meta({ type: ['string', 'integer'] })
     .optional(),
   ca: caSchema.optional(),
   expiryWarning: durationSchema.default('14d'),

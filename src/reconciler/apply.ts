@@ -1,9 +1,10 @@
 import { inScope, type Caller, type Scope } from '../domain/access.ts';
 import type { HeldCredential } from '../domain/credential.ts';
-import { changedPaths } from '../domain/spec-diff.ts';
+import { changedValues, settingsOf } from '../domain/spec-diff.ts';
+import { withoutDefaults } from '../domain/spec-defaults.ts';
 import { automationOrigin, companyIdentity, type TenantInput, type TenantSpec } from '../domain/tenant.ts';
 import { conflict, done, invalid, type Problem } from './answers.ts';
-import type { Answer, ApplyChange, Refusal } from './commands.ts';
+import type { Answer, Applied, ApplyChange, Difference, Refusal, RefusedTenant } from './commands.ts';
 import { beingDeleted } from './deletions.ts';
 import {
   activeOf,
@@ -23,8 +24,9 @@ import {
 import type { Desk, Ids, NewEvent, StoredTenant, TenantWrite, Vault } from './ports.ts';
 
 /**
- * A set of tenants made to be as it says: all of them or none. Read what is there, decide purely, write what
- * differs in one transaction; where somebody was quicker, start again.
+ * A set of tenants made to be as it says: all of them or none, unless those that are in order are to go on without
+ * the others. Read what is there, decide purely, write what differs in one transaction; where somebody was
+ * quicker, start again.
  */
 
 export interface ApplyDeps {
@@ -37,6 +39,8 @@ export interface ApplyDeps {
 
 export interface ApplyOptions {
   dryRun: boolean;
+  /** Tenants that are refused do not hinder the others. */
+  keepGoing: boolean;
   /** Where a field of the tenant at an index stands in what was given. */
   at: (index: number, path: string) => string;
   /** What else must hold of a tenant that is there (null: is not), or why not. */
@@ -49,7 +53,7 @@ export async function applyTenants(
   deps: ApplyDeps,
   inputs: TenantInput[],
   options: ApplyOptions,
-): Promise<Answer<ApplyChange[]>> {
+): Promise<Answer<Applied>> {
   for (let left = ATTEMPTS; left > 0; left -= 1) {
     const answer = await tryToApply(deps, inputs, options);
     if (answer) return answer;
@@ -61,8 +65,8 @@ export async function applyTenants(
 async function tryToApply(
   deps: ApplyDeps,
   inputs: TenantInput[],
-  { dryRun, at, demand }: ApplyOptions,
-): Promise<Answer<ApplyChange[]> | null> {
+  { dryRun, keepGoing, at, demand }: ApplyOptions,
+): Promise<Answer<Applied> | null> {
   const { desk, vault } = deps;
   const stored = await desk.tenants(inputs.map(({ id }) => id));
   const known = new Map(stored.map((one) => [one.tenant.id, one]));
@@ -71,38 +75,74 @@ async function tryToApply(
     if (refusal) return { ok: false, refusal };
   }
   const outside = outsideOf(deps.caller?.scope ?? null, inputs, known);
-  if (outside.length > 0) return invalid(outside.map((one) => ({ ...one, path: at(one.index, one.path) })));
-  const decided = inputs.map((input) => decide(vault, input, known.get(input.id) ?? null));
+  const hidden = new Set(outside.map(({ index }) => index));
+  const decided = inputs.flatMap((input, index) =>
+    hidden.has(index) ? [] : [decide(vault, input, index, known.get(input.id) ?? null)],
+  );
   const holders = await readHolders(desk, decided);
-  const problems = [
-    ...decided.flatMap(({ problems }, index) =>
-      problems.map((one) => ({ ...one, path: at(index, one.path) })),
-    ),
-    ...clashes(decided, holders).map(({ index, path, message }) => ({ path: at(index, path), message })),
-  ];
-  if (problems.length > 0) return invalid(problems);
+  const { good, wrong: found } = sortOut(decided, holders, keepGoing);
+  const wrong = [...outside, ...found];
+  if (wrong.length > 0 && !keepGoing) {
+    return invalid(wrong.map(({ index, path, message }) => ({ path: at(index, path), message })));
+  }
 
-  const differing = decided.filter((one) => differs(one, holders));
-  if (dryRun || differing.length === 0) return done(decided.map(changeOf));
-  const applied = await desk.apply(await Promise.all(differing.map((one) => toWrite(deps, one))));
-  if (applied.ok) return done(decided.map(changeOf));
-  const { because, id } = applied.refusal;
-  if (because === 'stale' || because === 'deleting' || applied.refusal.by === null) return null;
-  const index = decided.findIndex(({ spec }) => spec.id === id);
-  const one = decided[index]!;
+  const applied = done({ changes: good.map(changeOf), refused: refusedTenants(inputs, wrong, at) });
+  const differing = good.filter((one) => differs(one, holders));
+  if (dryRun || differing.length === 0) return applied;
+  const written = await desk.apply(await Promise.all(differing.map((one) => toWrite(deps, one))));
+  if (written.ok) return applied;
+  const { because, id } = written.refusal;
+  if (because === 'stale' || because === 'deleting' || written.refusal.by === null || keepGoing) return null;
+  const one = good.find(({ spec }) => spec.id === id)!;
   const what = because === 'company-taken' ? 'company' : 'console';
-  return invalid([{ path: at(index, pathOf(one, what)), message: clashWords(what, id, applied.refusal.by) }]);
+  const message = clashWords(what, id, written.refusal.by);
+  return invalid([{ path: at(one.index, pathOf(one, what)), message }]);
+}
+
+/** A problem of the tenant at an index of the set. */
+interface Wrong extends Problem {
+  index: number;
+}
+
+/**
+ * The tenants with which nothing is wrong, and all that is. Where those are to go on without the others, what a
+ * refused tenant would have made room for is wrong as well.
+ */
+function sortOut(
+  decided: Decided[],
+  holders: Holders,
+  keepGoing: boolean,
+): { good: Decided[]; wrong: Wrong[] } {
+  const own = decided.flatMap(({ index, problems }) => problems.map((one) => ({ index, ...one })));
+  if (!keepGoing) {
+    const wrong = [...own, ...clashes(decided, holders)];
+    return { good: wrong.length === 0 ? decided : [], wrong };
+  }
+  const wrong: Wrong[] = own;
+  let good = decided.filter(({ problems }) => problems.length === 0);
+  for (;;) {
+    const found = clashes(good, holders);
+    if (found.length === 0) return { good, wrong };
+    wrong.push(...found);
+    const bad = new Set(found.map(({ index }) => index));
+    good = good.filter(({ index }) => !bad.has(index));
+  }
+}
+
+function refusedTenants(inputs: TenantInput[], wrong: Wrong[], at: ApplyOptions['at']): RefusedTenant[] {
+  const byTenant = Map.groupBy(wrong, ({ index }) => index);
+  return inputs.flatMap(({ id }, index) => {
+    const problems = byTenant.get(index);
+    if (!problems) return [];
+    return [{ id, problems: problems.map(({ path, message }) => ({ path: at(index, path), message })) }];
+  });
 }
 
 /**
  * Who is bound to tenants makes only those that it is bound to by name: whether another one is there already is
  * not for it to know. Nor does it take a tenant out of its own sight.
  */
-function outsideOf(
-  scope: Scope | null,
-  inputs: TenantInput[],
-  known: ReadonlyMap<string, unknown>,
-): { index: number; path: string; message: string }[] {
+function outsideOf(scope: Scope | null, inputs: TenantInput[], known: ReadonlyMap<string, unknown>): Wrong[] {
   if (scope === null) return [];
   return inputs.flatMap(({ id, labels }, index) => {
     if (!known.has(id) && !scope.tenants.includes(id)) {
@@ -115,10 +155,12 @@ function outsideOf(
 
 /** What is to become of one tenant of the set, before anything is written. */
 interface Decided {
+  /** Its place in the set. */
+  index: number;
   spec: TenantSpec;
   known: StoredTenant | null;
-  /** Paths of the spec, then of pairs, that are not as they are stored. */
-  changed: { spec: string[]; pairs: string[] };
+  /** What of the spec, then of pairs, is not as it is stored; of a new tenant, what is not by default. */
+  changed: { spec: Difference[]; pairs: Difference[] };
   company: string;
   /** As in `TenantWrite`. */
   console: string | null | undefined;
@@ -132,7 +174,7 @@ interface Decided {
 
 type Known = Awaited<ReturnType<Desk['tenants']>>[number] | null;
 
-function decide(vault: Vault, input: TenantInput, known: Known): Decided {
+function decide(vault: Vault, input: TenantInput, index: number, known: Known): Decided {
   const { spec, pairs } = takeApart(input);
   const held = known?.credentials ?? [];
   const accepted: GivenPair[] = [];
@@ -168,11 +210,17 @@ function decide(vault: Vault, input: TenantInput, known: Known): Decided {
     );
   }
   return {
+    index,
     spec,
     known: known?.tenant ?? null,
     changed: {
-      spec: known ? changedPaths(known.tenant.spec, spec) : [],
-      pairs: accepted.map(({ path }) => path),
+      spec: specDifferences(known?.tenant.spec ?? null, spec),
+      pairs: accepted.map(({ purpose, path, pair }) => ({
+        path,
+        kind: 'key',
+        before: activeOf(held, purpose)?.fingerprint ?? null,
+        after: vault.fingerprint(pair),
+      })),
     },
     company: companyIdentity(spec),
     console: consoleOf(spec, known?.tenant.spec ?? null, inUse),
@@ -184,6 +232,24 @@ function decide(vault: Vault, input: TenantInput, known: Known): Decided {
     ignored,
     problems: problemsOf(vault, spec, known, pairs),
   };
+}
+
+function specDifferences(before: TenantSpec | null, after: TenantSpec): Difference[] {
+  if (before === null) {
+    const { id: _id, ...given } = withoutDefaults(after);
+    return settingsOf(given).map(({ path, value }) => ({
+      path,
+      kind: 'setting',
+      before: null,
+      after: value,
+    }));
+  }
+  return changedValues(before, after).map((one) => ({
+    path: one.path,
+    kind: 'setting',
+    before: one.before ?? null,
+    after: one.after ?? null,
+  }));
 }
 
 const hasSecret = (spec: TenantSpec, held: HeldCredential[], accepted: GivenPair[]): boolean =>
@@ -224,12 +290,6 @@ function consoleOf(
   return byTheSameKey ? undefined : null;
 }
 
-interface Clash {
-  index: number;
-  path: string;
-  message: string;
-}
-
 /** Ids of the stored tenants that speak for what this set wants; one at most for each company and console. */
 type Holders = Record<Identity, Map<string, string>>;
 type Identity = 'company' | 'console';
@@ -246,12 +306,13 @@ async function readHolders(desk: Desk, decided: Decided[]): Promise<Holders> {
 }
 
 /** One id, one company and one console is one tenant (rulings 26), in the set and beside what is stored. */
-function clashes(decided: Decided[], holders: Holders): Clash[] {
+function clashes(decided: Decided[], holders: Holders): Wrong[] {
   const inSet = new Map(decided.map((one) => [one.spec.id, one]));
   const taken: Holders = { company: new Map(), console: new Map() };
   const ids = new Set<string>();
-  const found: Clash[] = [];
-  for (const [index, one] of decided.entries()) {
+  const found: Wrong[] = [];
+  for (const one of decided) {
+    const { index } = one;
     const { id } = one.spec;
     if (ids.has(id)) found.push({ index, path: 'id', message: `${id} stands twice in this set` });
     ids.add(id);
@@ -292,12 +353,12 @@ const generationOf = ({ known, changed }: Decided): number =>
 
 function changeOf(one: Decided): ApplyChange {
   const { spec, known, changed, warnings } = one;
-  const paths = [...changed.spec, ...changed.pairs];
+  const differences = [...changed.spec, ...changed.pairs];
   return {
     id: spec.id,
-    change: known ? (paths.length > 0 ? 'updated' : 'unchanged') : 'created',
+    change: known ? (differences.length > 0 ? 'updated' : 'unchanged') : 'created',
     generation: generationOf(one),
-    paths: known ? paths : [],
+    differences,
     warnings,
   };
 }
@@ -320,10 +381,11 @@ async function toWrite(deps: ApplyDeps, one: Decided): Promise<TenantWrite> {
 
 function specEvents(one: Decided): NewEvent[] {
   const { known, changed, warnings } = one;
-  const data = { generation: generationOf(one), paths: changed.spec, warnings };
+  const paths = known ? changed.spec.map(({ path }) => path) : [];
+  const data = { generation: generationOf(one), paths, warnings };
   if (!known) return [{ type: 'TenantCreated', message: 'Generation 1.', data }];
-  if (changed.spec.length === 0) return [];
-  const message = `Generation ${data.generation}: ${changed.spec.join(', ')}.`;
+  if (paths.length === 0) return [];
+  const message = `Generation ${data.generation}: ${paths.join(', ')}.`;
   return [{ type: 'SpecChanged', message, data }];
 }
 

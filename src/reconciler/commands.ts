@@ -261,14 +261,37 @@ export interface PlanView {
   plan: Plan;
 }
 
+/** One setting or key pair that is not as it was; null: it was, or is, not there. */
+export interface Difference {
+  /** Dotted: `connectwise.role.name`. */
+  path: string;
+  /** Of a key both sides are fingerprints, never values. */
+  kind: 'setting' | 'key';
+  before: unknown;
+  after: unknown;
+}
+
 export interface ApplyChange {
   id: string;
   change: 'created' | 'updated' | 'unchanged';
   generation: number;
-  /** Dotted paths that differ. */
-  paths: string[];
+  /** What differs; of a new tenant, all that is not as it is by default. */
+  differences: Difference[];
   /** What a person should know: an ignored bootstrap key, a setting that nothing uses yet. */
   warnings: string[];
+}
+
+/** A tenant of a set that was left as it is, while others went on. */
+export interface RefusedTenant {
+  id: string;
+  problems: { path: string; message: string }[];
+}
+
+/** What became of a set of tenants, or would. */
+export interface Applied {
+  changes: ApplyChange[];
+  /** Empty, unless the others were to go on. */
+  refused: RefusedTenant[];
 }
 
 export interface Page<T> {
@@ -299,8 +322,11 @@ export interface Commands {
    * audit. Without it, Parasol itself is asking.
    */
   as(caller: Caller): Commands;
-  /** All tenants or none. `dryRun` checks and tells, and changes nothing. */
-  apply(tenants: TenantInput[], options: { dryRun: boolean }): Promise<Answer<ApplyChange[]>>;
+  /**
+   * All tenants or none; with `keepGoing` those that are in order, while the others are told. `dryRun` checks and
+   * tells, and changes nothing.
+   */
+  apply(tenants: TenantInput[], options: { dryRun: boolean; keepGoing?: boolean }): Promise<Answer<Applied>>;
   createTenant(tenant: TenantInput): Promise<Answer<TenantView>>;
   /** `ifGeneration`: refused as stale unless that is still the tenant's generation. */
   replaceTenant(tenant: TenantInput, ifGeneration: number | null): Promise<Answer<TenantView>>;

@@ -42,7 +42,12 @@ export function createCommands(deps: CommandDeps): Commands {
   };
 
   const writeOne = async (tenant: TenantInput, demand: ApplyOptions['demand']) => {
-    const applied = await applyTenants(deps, [tenant], { dryRun: false, at: (_, path) => path, demand });
+    const applied = await applyTenants(deps, [tenant], {
+      dryRun: false,
+      keepGoing: false,
+      at: (_, path) => path,
+      demand,
+    });
     return applied.ok ? view(tenant.id) : applied;
   };
 
@@ -58,9 +63,10 @@ export function createCommands(deps: CommandDeps): Commands {
   return {
     as: (caller) => createCommands({ ...deps, caller, desk: desk.as(caller) }),
 
-    apply: (tenants, { dryRun }) =>
+    apply: (tenants, { dryRun, keepGoing = false }) =>
       applyTenants(deps, tenants, {
         dryRun,
+        keepGoing,
         at: (index, path) => `tenants.${index}.${path}`,
         demand: () => null,
       }),

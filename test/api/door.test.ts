@@ -48,8 +48,11 @@ describe('the door', () => {
     expect(open.map(({ method, url }) => `${method} ${url}`).toSorted()).toEqual([
       'GET /healthz',
       'GET /readyz',
+      // For editors, which have no token; it tells nothing of any tenant.
+      'GET /schemas/tenants.json',
       'HEAD /healthz',
       'HEAD /readyz',
+      'HEAD /schemas/tenants.json',
       // Known by the one-time token of a request, and by nothing else.
       'POST /automation/answers',
     ]);

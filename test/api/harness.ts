@@ -311,15 +311,16 @@ const yes = <T>(value: T): Answer<T> => ({ ok: true, value });
 export const fakeCommands = () => {
   const commands = {
     apply: vi.fn<Commands['apply']>(async (tenants) =>
-      yes(
-        tenants.map(({ id }) => ({
+      yes({
+        changes: tenants.map(({ id }) => ({
           id,
           change: 'created' as const,
           generation: 1,
-          paths: ['name'],
+          differences: [{ path: 'name', kind: 'setting' as const, before: null, after: id }],
           warnings: [],
         })),
-      ),
+        refused: [],
+      }),
     ),
     createTenant: vi.fn<Commands['createTenant']>(async (input) => yes(view(input, 1))),
     replaceTenant: vi.fn<Commands['replaceTenant']>(async (input) => yes(view(input, 4))),

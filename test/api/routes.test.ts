@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { tenantInputSchema } from '../../src/domain/tenant.ts';
+import { tenantsSchema } from '../../src/domain/tenants-schema.ts';
 import {
   credential,
   customer,
@@ -147,9 +148,23 @@ describe('a fleet', () => {
     expect(answer.json()).toMatchObject({ dryRun: false, changes: [{ id: 'a' }, { id: 'b' }] });
     await call('POST', '/fleet/apply', { payload: { tenants, dryRun: true } });
     expect(commands.apply.mock.calls.map(([, options]) => options)).toEqual([
-      { dryRun: false },
-      { dryRun: true },
+      { dryRun: false, keepGoing: false },
+      { dryRun: true, keepGoing: false },
     ]);
+  });
+
+  it('are told field by field, and those that are refused beside the others', async () => {
+    const { call, commands } = startApi();
+    const differences = [{ path: 'mode', kind: 'setting' as const, before: 'observe', after: 'repair' }];
+    const value = {
+      changes: [{ id: 'a', change: 'updated' as const, generation: 2, differences, warnings: [] }],
+      refused: [{ id: 'b', problems: [{ path: 'tenants.1.id', message: 'no' }] }],
+    };
+    commands.apply.mockResolvedValueOnce({ ok: true, value });
+    const payload = { tenants: [tenant('a'), tenant('b')], continue: true };
+    const answer = await call('POST', '/fleet/apply', { payload });
+    expect(answer.json()).toEqual({ dryRun: false, ...value });
+    expect(commands.apply.mock.calls[0]![1]).toEqual({ dryRun: false, keepGoing: true });
   });
 
   it('may be larger than any other body', async () => {
@@ -339,5 +354,17 @@ describe('an answer', () => {
     const { headers } = await call('GET', '/tenants');
     expect(headers).toMatchObject({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
     expect(headers['content-security-policy']).not.toContain('upgrade-insecure-requests');
+  });
+});
+
+describe('the schema of tenants.yaml', () => {
+  it('is served to editors, which have no token', async () => {
+    const { app } = startApi();
+    const answer = await app.inject({ method: 'GET', url: '/schemas/tenants.json' });
+    expect([answer.statusCode, answer.headers['content-type']]).toEqual([
+      200,
+      expect.stringMatching(/^application\/schema\+json/),
+    ]);
+    expect(answer.json()).toEqual(JSON.parse(JSON.stringify(tenantsSchema())));
   });
 });

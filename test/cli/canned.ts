@@ -337,12 +337,37 @@ export const tenants: TenantSummary[] = [
 ];
 
 export const changes: ApplyChange[] = [
-  { id: 'acme', change: 'unchanged', generation: 3, paths: [], warnings: [] },
+  { id: 'acme', change: 'unchanged', generation: 3, differences: [], warnings: [] },
   {
     id: 'birch',
     change: 'updated',
     generation: 4,
-    paths: ['mode', 'connectwise.role.levels.Companies/Configurations.edit', 'rotation.maxAge'],
+    differences: [
+      { path: 'mode', kind: 'setting', before: 'observe', after: 'repair' },
+      {
+        path: 'connectwise.role.levels.Companies/Configurations.edit',
+        kind: 'setting',
+        before: 'All',
+        after: 'None',
+      },
+      { path: 'rotation.window', kind: 'setting', before: 'Sat 02:00-06:00 Europe/Madrid', after: null },
+      {
+        path: 'connectwise.managementKey',
+        kind: 'key',
+        before: '00112233445566aa',
+        after: 'ffeeddcc00112233',
+      },
+    ],
     warnings: ['the integration key in the file was superseded by a rotation, and is ignored'],
+  },
+  {
+    id: 'cedar',
+    change: 'created',
+    generation: 1,
+    differences: [
+      { path: 'connectwise.members.identifiers', kind: 'setting', before: null, after: ['sync-a', 'sync-b'] },
+      { path: 'paused', kind: 'setting', before: null, after: true },
+    ],
+    warnings: [],
   },
 ];

@@ -1,11 +1,13 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it, test } from 'vitest';
 import { stringify } from 'yaml';
 import { EXIT } from '../../src/cli/io.ts';
-import { loadTenantsFile, parseTenants, type TenantsFile } from '../../src/cli/tenants-file.ts';
+import { readTenantSet } from '../../src/cli/read-tenants.ts';
+import { parseTenants, type TenantsFile } from '../../src/cli/tenants-file.ts';
 import { tenantInputSchema } from '../../src/domain/tenant.ts';
 import { fakeService, run } from './harness.ts';
 
@@ -155,7 +157,8 @@ const pair = (text: string): Parts => ({ connectwise: `      managementKey: ${te
 const under = (setting: string): Parts => ({ rest: `    ${setting}\n` });
 const inConnectwise = (setting: string): Parts => ({ connectwise: `      ${setting}\n` });
 
-const LITERAL = 'is a secret, which never stands in a file: write ${env:NAME} or ${file:PATH}';
+const LITERAL =
+  'is a secret, which never stands in a file: write ${env:NAME}, ${file:PATH} or ${command:WORDS}';
 
 describe('bad input is told with its place', () => {
   test.each<[string, Parts, string[]]>([
@@ -255,7 +258,7 @@ describe('bad input is told with its place', () => {
       under('every: every ${env:PUB}'),
       [
         '10:12 tenants[0].every: ' +
-          'has a reference that is none: it must be the whole value, ${env:NAME} or ${file:PATH}',
+          'has a reference that is none: it must be the whole value, ${env:NAME}, ${file:PATH} or ${command:WORDS}; a text with ${ in it is written with $${',
       ],
     ],
     [
@@ -511,17 +514,18 @@ describe('a file with everything wrong', () => {
     expect(err).not.toContain('sentinel');
   });
 
-  it('finds files beside itself, whatever folder the person is in', () => {
+  it('finds files beside itself, whatever folder the person is in', async () => {
+    const world = { env: ENV, stdin: Readable.from([]), stderr: { write: () => true } };
+    const read = () => readTenantSet(world, { paths: [path] });
     mkdirSync(join(folder, 'secrets'));
     writeFileSync(join(folder, 'secrets', 'priv'), 'beside\r\n');
     const path = join(folder, 'beside.yaml');
     writeFileSync(path, file(pair('{ publicKey: ${env:PUB}, privateKey: ${file:secrets/priv} }')));
-    const [read] = tenants(loadTenantsFile(path, ENV));
-    expect(read?.connectwise.managementKey?.privateKey).toBe('beside');
+    expect((await read()).tenants[0]?.connectwise.managementKey?.privateKey).toBe('beside');
     const folderInPlace = file(pair('{ publicKey: ${env:PUB}, privateKey: ${file:secrets} }'));
     writeFileSync(path, folderInPlace);
-    expect(told(loadTenantsFile(path, ENV))).toEqual([
-      expect.stringContaining('needs the file secrets, which cannot be read (it is a folder)'),
+    expect((await read()).problems).toMatchObject([
+      { message: 'needs the file secrets, which cannot be read (it is a folder)' },
     ]);
   });
 });

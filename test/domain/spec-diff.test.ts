@@ -1,9 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { changedPaths } from '../../src/domain/spec-diff.ts';
+import { changedValues } from '../../src/domain/spec-diff.ts';
 import type { TenantSpec } from '../../src/domain/tenant.ts';
 import { specWith } from './fixtures.ts';
+
+const changedPaths = (before: TenantSpec, after: TenantSpec) =>
+  changedValues(before, after).map(({ path }) => path);
 
 describe('the paths in which two specs differ', () => {
   test.each<[string, TenantSpec, TenantSpec, string[]]>([

@@ -227,7 +227,7 @@ describe('tenants outside of a scope', () => {
 
   test('are made by who is bound to them by name, and by no other', async () => {
     const made = await mine().apply([input('not-made-yet')], { dryRun: false });
-    expect(value(made)).toMatchObject([{ change: 'created' }]);
+    expect(value(made)).toMatchObject({ changes: [{ change: 'created' }] });
     const outside = await mine().apply(
       [input('mine-by-id', { mode: 'alert' }), input('b', { labels: north })],
       {

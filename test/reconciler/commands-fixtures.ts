@@ -196,7 +196,7 @@ export function refusal(answer: Answer<unknown>): string {
 }
 
 export const applied = async (commands: Commands, ...inputs: TenantInput[]) =>
-  value(await commands.apply(inputs, { dryRun: false }));
+  value(await commands.apply(inputs, { dryRun: false })).changes;
 
 /** Every condition True, except for those named. */
 export const conditions = (

@@ -61,7 +61,20 @@ describe('a key in the input is a bootstrap value:', () => {
   test('a first key that comes later changes no generation, and triggers its proof', async () => {
     await applied(commands, managed('late', null));
     const [change] = await applied(commands, managed('late', 'late-k'));
-    expect(change).toMatchObject({ change: 'updated', generation: 1, paths: ['connectwise.managementKey'] });
+    expect(change).toEqual({
+      id: 'late',
+      change: 'updated',
+      generation: 1,
+      differences: [
+        {
+          path: 'connectwise.managementKey',
+          kind: 'key',
+          before: null,
+          after: desk.fingerprint('late-k'),
+        },
+      ],
+      warnings: [],
+    });
     expect(value(await commands.status('late')).trigger.requested).toBe(2);
   });
 

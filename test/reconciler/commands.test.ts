@@ -31,9 +31,9 @@ describe('a set of tenants', () => {
       input('made-a', { connectwise: { managementKey: connectwiseKey('made-a-m') } }),
       input('made-b'),
     );
-    expect(changes).toEqual([
-      { id: 'made-a', change: 'created', generation: 1, paths: [], warnings: [] },
-      { id: 'made-b', change: 'created', generation: 1, paths: [], warnings: [] },
+    expect(changes).toMatchObject([
+      { id: 'made-a', change: 'created', generation: 1, warnings: [] },
+      { id: 'made-b', change: 'created', generation: 1, warnings: [] },
     ]);
     expect(value(await commands.tenant('made-a'))).toMatchObject({
       generation: 1,
@@ -51,7 +51,7 @@ describe('a set of tenants', () => {
     await desk.run('same');
     const before = { status: value(await commands.status('same')), events: await desk.eventTypes('same') };
     expect(await applied(commands, same)).toEqual([
-      { id: 'same', change: 'unchanged', generation: 1, paths: [], warnings: [] },
+      { id: 'same', change: 'unchanged', generation: 1, differences: [], warnings: [] },
     ]);
     expect({ status: value(await commands.status('same')), events: await desk.eventTypes('same') }).toEqual(
       before,
@@ -67,7 +67,10 @@ describe('a set of tenants', () => {
     expect(change).toMatchObject({
       change: 'updated',
       generation: 2,
-      paths: ['connectwise.role.name', 'mode'],
+      differences: [
+        { path: 'connectwise.role.name', kind: 'setting', before: 'Umbrella', after: 'Cisco' },
+        { path: 'mode', kind: 'setting', before: 'observe', after: 'repair' },
+      ],
     });
     expect(value(await commands.tenant('changed'))).toMatchObject({
       generation: 2,
@@ -86,9 +89,14 @@ describe('a set of tenants', () => {
       input('dry', { paused: true, connectwise: { managementKey: connectwiseKey('dry-m') } }),
       input('dry-new'),
     ];
-    const tried = value(await commands.apply(set, { dryRun: true }));
+    const tried = value(await commands.apply(set, { dryRun: true })).changes;
     expect(tried).toMatchObject([
-      { id: 'dry', change: 'updated', generation: 2, paths: ['paused', 'connectwise.managementKey'] },
+      {
+        id: 'dry',
+        change: 'updated',
+        generation: 2,
+        differences: [{ path: 'paused' }, { path: 'connectwise.managementKey' }],
+      },
       { id: 'dry-new', change: 'created', generation: 1 },
     ]);
     expect(value(await commands.tenant('dry'))).toMatchObject({ generation: 1, credentials: [] });

@@ -5,7 +5,7 @@ import { Problem, refuse, send } from '../problem.ts';
 import type { Api } from '../types.ts';
 import {
   answers,
-  applyChange,
+  applied,
   asked,
   atTenant,
   backwardPage,
@@ -177,18 +177,25 @@ export function tenantRoutes(app: Api): void {
         tags: ['fleet'],
         operationId: 'applyFleet',
         summary: 'Make or replace many tenants: all of them or none',
+        description: 'Tells of each what differs, setting by setting.',
         body: z.strictObject({
           tenants: z.array(tenantInputSchema).min(1).max(10_000),
           dryRun: z.boolean().default(false).describe('Checks and tells, changes nothing.'),
+          continue: z
+            .boolean()
+            .default(false)
+            .describe(
+              'Tenants that are refused do not hinder the others: all that are in order are written.',
+            ),
         }),
-        response: answers({ 200: z.object({ dryRun: z.boolean(), changes: z.array(applyChange) }) }),
+        response: answers({ 200: applied }),
       },
     },
     async ({ body, commands }, reply) => {
-      const { tenants, dryRun } = body;
-      const answer = await commands.apply(tenants, { dryRun });
+      const { tenants, dryRun, continue: keepGoing } = body;
+      const answer = await commands.apply(tenants, { dryRun, keepGoing });
       if (!answer.ok) return refuse(reply, answer.refusal);
-      return reply.send({ dryRun, changes: answer.value });
+      return reply.send({ dryRun, ...answer.value });
     },
   );
 
