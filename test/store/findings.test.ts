@@ -6,7 +6,7 @@ import { findingsOf, isSame, statusOf as withTimes } from '../../src/store/findi
 import { createStore, type Store } from '../../src/store/index.ts';
 import { factsOf, at as NOW } from '../domain/fixtures.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
-import { claimOf, given, newId, resultOf, runOf, statusOf } from './fixtures.ts';
+import { claimOf, given, GONE, LEAVING, newId, resultOf, runOf, statusOf } from './fixtures.ts';
 
 describe('what a status says, apart from when', () => {
   it('is stored without the times of its look, and read with them', () => {
@@ -165,8 +165,8 @@ describe('a look that shows what the last one showed', () => {
 
   it('is not mistaken for one of a tenant that was deleted and came again', async () => {
     await run(store, seenAt(FIRST));
-    await store.desk.requestDelete('acme', null, [], 'deletion');
-    await store.reconciles.record(await claimOf(store, 'acme'), resultOf({ forget: true }));
+    await store.desk.requestDelete('acme', LEAVING, [], 'deletion');
+    await store.reconciles.record(await claimOf(store, 'acme'), resultOf({ forget: GONE }));
     await given(store, 'acme');
     expect(await status(store)).toBeNull();
     await run(store, seenAt(THEN));
