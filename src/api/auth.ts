@@ -9,7 +9,7 @@ import { Problem } from './problem.ts';
  * declares nothing cannot be registered. What each role may do is said here and nowhere else.
  */
 const VIEWER = ['tenants:read', 'handoffs:read', 'metrics:read', 'docs:read'] as const;
-const OPERATOR = [...VIEWER, 'tenants:reconcile', 'handoffs:work'] as const;
+const OPERATOR = [...VIEWER, 'tenants:reconcile', 'tenants:hold', 'handoffs:work'] as const;
 const ROTATOR = [...OPERATOR, 'rotations:write', 'credentials:write'] as const;
 const ADMIN = [...ROTATOR, 'tenants:write'] as const;
 

@@ -13,6 +13,7 @@ import { describeApi } from './openapi.ts';
 import { handleError, Problem, send } from './problem.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { automationRoutes } from './routes/automation.ts';
+import { holdRoutes } from './routes/holds.ts';
 import { handoffRoutes } from './routes/handoffs.ts';
 import { schemaRoutes } from './routes/schemas.ts';
 import { serviceRoutes, type Readiness } from './routes/service.ts';
@@ -84,6 +85,7 @@ export function buildApi(deps: ApiDeps): FastifyInstance {
     const api = scope as unknown as Api;
     serviceRoutes(api, deps);
     tenantRoutes(api);
+    holdRoutes(api);
     handoffRoutes(api);
     auditRoutes(api);
     automationRoutes(api);

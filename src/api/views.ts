@@ -9,7 +9,7 @@ import { problemSchema } from './problem.ts';
 /** What the API takes and gives, beside the tenant's own schemas. An answer shows exactly what stands here. */
 
 // Described, not checked: a time that is written differently is no reason to withhold an answer.
-const time = z.string().meta({ format: 'date-time' });
+export const time = z.string().meta({ format: 'date-time' });
 const truth = z.enum(['True', 'False', 'Unknown']);
 
 export const tenantBody = tenantInputSchema.meta({ id: 'Tenant' });
@@ -253,7 +253,16 @@ export const statusView = z
     tenant: tenantIdSchema,
     name: z.string(),
     mode: z.string(),
-    paused: z.boolean(),
+    paused: z.boolean().describe('By the spec, or by a person.'),
+    pause: z
+      .object({
+        by: z.string(),
+        reason: z.string(),
+        since: time,
+        until: time.nullable().describe('Null: until somebody resumes.'),
+      })
+      .nullable()
+      .describe('A person’s, which lives apart from the spec; null: there is none.'),
     deleting: deletionView.nullable().describe('Its end, while it waits to be seen.'),
     generation: z.int(),
     observedGeneration: z.int().nullable(),

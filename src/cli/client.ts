@@ -167,6 +167,17 @@ export class Client {
     return this.#call('POST', `/tenants/${encodeURIComponent(tenant)}/rollback`, asked);
   }
 
+  pause(
+    tenant: string,
+    asked: Asked & { until?: string },
+  ): Promise<{ trigger: number; until: string | null }> {
+    return this.#call('POST', `/tenants/${encodeURIComponent(tenant)}/pause`, asked);
+  }
+
+  resume(tenant: string, asked: Asked): Promise<{ trigger: number }> {
+    return this.#call('POST', `/tenants/${encodeURIComponent(tenant)}/resume`, asked);
+  }
+
   /** Newest first. */
   async rotations(tenant: string): Promise<RotationRecordView[]> {
     const path = `/tenants/${encodeURIComponent(tenant)}/rotations`;

@@ -6,6 +6,7 @@ import { addHandoffs } from './handoff-commands.ts';
 import { EXIT, type CliIo } from './io.ts';
 import { addProcesses } from './process-commands.ts';
 import { addReading } from './reading-commands.ts';
+import { addHolds } from './hold-commands.ts';
 import { addRotations } from './rotation-commands.ts';
 import { addChanging, addDoctor } from './tenant-commands.ts';
 import { addVault } from './vault-commands.ts';
@@ -56,6 +57,7 @@ export function buildProgram(io: CliIo): Command {
   addApply(program, context);
   addDeletion(program, context);
   addHandoffs(program, context);
+  addHolds(program, context);
   addRotations(program, context);
   addDoctor(program, context);
   addVault(program, context);

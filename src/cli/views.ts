@@ -76,6 +76,7 @@ function statusHead(sheet: Sheet, status: StatusView): string[] {
     paper.paint('bold', paper.paragraph(`${status.tenant}: ${status.name}`)),
     labelled(paper, 'Ready', status.ready, TRUTH_COLOURS[status.ready]),
     labelled(paper, 'Mode', [status.mode, ...flags].join('; ')),
+    ...pauseLines(sheet, status.pause),
     labelled(
       paper,
       'Spec',
@@ -92,6 +93,12 @@ function statusHead(sheet: Sheet, status: StatusView): string[] {
 function deletingWords({ since, by, reason, waitsFor }: DeletionView, now: Date): string {
   const who = `${by === null ? '' : `, by ${by}`}${reason === null ? '' : `: ${reason}`}`;
   return `since ${ago(since, now)}${who}. It waits for ${waitsFor}`;
+}
+
+function pauseLines({ paper, now }: Sheet, pause: StatusView['pause']): string[] {
+  if (pause === null) return [];
+  const ends = pause.until === null ? 'until somebody resumes it' : `for ${span(pause.until, now)} more`;
+  return [labelled(paper, 'Paused', `by ${pause.by} ${ago(pause.since, now)}, ${ends}: ${pause.reason}`)];
 }
 
 function runLines({ paper, now }: Sheet, run: RunView): string[] {

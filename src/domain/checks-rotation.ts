@@ -1,7 +1,7 @@
 import type { Verdict } from './condition.ts';
 import { formatSpan, toMs } from './duration.ts';
 import type { Automation, HandoffKind } from './handoff.ts';
-import { whyHeld } from './ground.ts';
+import { whyNoWrite } from './ground.ts';
 import { isOver, type Rotation } from './rotation.ts';
 import { isOver as isUmbrellaOver } from './umbrella-rotation.ts';
 import { ageOf, no, pairInUse, yes, type Look } from './verdict.ts';
@@ -70,7 +70,7 @@ function underWay(look: Look, rotation: Rotation): Verdict {
     return no('AdoptionOverdue', told('AdoptionOverdue')!);
   }
   if (phase === 'RetiringOld' && told('OldKeyAlive')) return no('OldKeyAlive', told('OldKeyAlive')!);
-  const held = whyHeld({ spec, deleting: false });
+  const held = whyNoWrite(look);
   if (held) {
     return no('Held', `${of}: ${held}. Nothing more is done, and the old key is not touched.`);
   }

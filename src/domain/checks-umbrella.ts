@@ -3,6 +3,7 @@ import type { HeldCredential } from './credential.ts';
 import { activeKey } from './drift.ts';
 import { formatSpan, toMs } from './duration.ts';
 import { allWrites, expectedWrites, newestWrite, provedCadence, type Write } from './evidence.ts';
+import { whyNoWrite } from './ground.ts';
 import { expectedMembers, sameIdentifier, slotOf, type Purpose } from './tenant.ts';
 import {
   ageOf,
@@ -79,8 +80,7 @@ function ownExpiryVerdict(
   const works = `Gets a token and lists customers, seen ${seen}`;
   if (expiry.at === null) return yes('Valid', `${works}; never expires (${expiry.told}).`);
   const left = -ageOf(look, expiry.at);
-  const byItself =
-    pairInUse(look, 'umbrella-key-admin') !== null && spec.mode === 'repair' && !spec.paused && left > 0;
+  const byItself = pairInUse(look, 'umbrella-key-admin') !== null && whyNoWrite(look) === null && left > 0;
   const anew = byItself
     ? 'it is rotated before that, once every tenant that shares it is in mode repair'
     : `make a new one in Admin > API Keys and ${give(look, 'umbrella-api')}`;

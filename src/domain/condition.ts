@@ -12,6 +12,7 @@ import type { Write } from './evidence.ts';
 import type { Handoff } from './handoff.ts';
 import { rotationHealthy } from './checks-rotation.ts';
 import type { Facts, Reference, Switched } from './observation.ts';
+import { isOn, pauseWords, type Pause } from './pause.ts';
 import type { Rotation, RotationPhase } from './rotation.ts';
 import type { TenantSpec } from './tenant.ts';
 import type { UmbrellaRotation } from './umbrella-rotation.ts';
@@ -59,6 +60,8 @@ export interface Circumstances {
   umbrellaRotation: UmbrellaRotation | null;
   /** The live ones. */
   handoffs: Handoff[];
+  /** A person's, apart from the spec's; null: none. */
+  pause: Pause | null;
   /** The fleet's cap held a repair of this tenant back (rulings 12). */
   capReached: boolean;
 }
@@ -113,11 +116,18 @@ const CHECKS: Record<ConditionType, (look: Look) => Verdict> = {
     capReached
       ? yes('RepairCapReached', 'The fleet made as many repairs in this hour as it may; this one waits.')
       : no('NotBraked', 'Nothing holds repairs back.'),
-  Paused: ({ spec }) =>
-    spec.paused
-      ? yes('PausedBySpec', 'The spec says paused: Parasol observes and changes nothing.')
-      : no('NotPaused', 'Not paused.'),
+  Paused: paused,
 };
+
+function paused({ spec, pause }: Look): Verdict {
+  if (isOn(pause)) {
+    const also = spec.paused ? ' The spec says paused too.' : '';
+    return yes('PausedByOperator', `${pauseWords(pause)}: Parasol observes and changes nothing.${also}`);
+  }
+  return spec.paused
+    ? yes('PausedBySpec', 'The spec says paused: Parasol observes and changes nothing.')
+    : no('NotPaused', 'Not paused.');
+}
 
 /** Every condition of the tenant now; a status that stays keeps the time at which it became so. */
 export function evaluate(at: Circumstances, generation: number, before: Condition[]): Condition[] {

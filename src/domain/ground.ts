@@ -4,6 +4,7 @@ import { activeKey, activeMember, compareLevels, diff, findMember, theRole, type
 import { toMs } from './duration.ts';
 import type { Names } from './handoff.ts';
 import { isFresh, type Facts, type MemberFact } from './observation.ts';
+import { isOn, pauseWords, type Pause } from './pause.ts';
 import { isOver, type Rotation } from './rotation.ts';
 import { expectedMembers, sameIdentifier, slotOf, type TenantSpec } from './tenant.ts';
 
@@ -31,6 +32,8 @@ export interface PlanningGround {
   memory: IntegrationMemory;
   integrated: Verdict;
   deleting: boolean;
+  /** A person's, apart from the spec's; null: none. */
+  pause: Pause | null;
   /** The rotation of the integration key that is under way; null: none is. */
   rotation: Rotation | null;
   /** Whether that is how the rotation is stored: a phase is committed before its effects leave. */
@@ -57,9 +60,17 @@ export const SETTLE_MS = toMs('30s');
  */
 export const SHOWS_WITHIN_MS = toMs('10m');
 
+/** What says whether a tenant may be changed. */
+export type Holds = Pick<PlanningGround, 'spec' | 'deleting' | 'pause'>;
+
 /** Why nothing of this tenant may be changed at present; null: it may (rulings 13). */
-export function whyHeld({ spec, deleting }: Pick<PlanningGround, 'spec' | 'deleting'>): string | null {
-  if (deleting) return 'the tenant is being deleted';
+export function whyHeld({ deleting, ...holds }: Holds): string | null {
+  return deleting ? 'the tenant is being deleted' : whyNoWrite(holds);
+}
+
+/** Why no write may leave for this tenant, not even one that its deletion needs; null: it may. */
+export function whyNoWrite({ spec, pause }: Omit<Holds, 'deleting'>): string | null {
+  if (isOn(pause)) return pauseWords(pause);
   if (spec.paused) return 'the tenant is paused';
   return spec.mode === 'repair' ? null : `mode ${spec.mode} writes nothing`;
 }

@@ -149,11 +149,12 @@ async function actOnce(
   acted: Acted,
 ): Promise<boolean> {
   const words = describeAction(action);
-  const { generation, deleting } = snapshot.tenant;
+  const { generation, decisions, deleting, pause } = snapshot.tenant;
   const { rotation } = snapshot;
   const intent = { id: deps.ids.next(), key, action: words, request: action };
   const verdict = await deps.reconciles.openIntent(claim, intent, {
     generation,
+    decisions,
     deleting,
     perHour: limits.repairsPerHour,
     rotation: rotation && { id: rotation.id, wishedAt: rotation.wish?.at ?? null },
@@ -170,7 +171,8 @@ async function actOnce(
       ground.facts.members?.value?.items.filter((member) => isOwned(ground, member)).map(({ id }) => id),
     ),
     roleId: theRole(ground.spec, ground.facts)?.id ?? null,
-    confirm: () => deps.claims.confirm(claim, limits.writeMs, generation),
+    pause,
+    confirm: () => deps.claims.confirm(claim, limits.writeMs, { generation, decisions }),
   });
   const before = deps.vendors.callsOf(context).writes;
   const outcome = await perform(writes, action, ground, deps.clock);
@@ -196,7 +198,7 @@ async function actOnce(
 
 const REFUSED = {
   'claim-lost': 'another replica has the tenant',
-  'spec-changed': 'the spec changed since this run began',
+  'spec-changed': 'what may be done was changed since this run began',
   'already-open': 'an earlier attempt is not settled',
   cap: 'the fleet made as many repairs in this hour as it may',
 } as const;

@@ -1,4 +1,6 @@
+import { isOn } from '../domain/pause.ts';
 import type { Answer, Refusal } from './commands.ts';
+import type { StoredTenant } from './ports.ts';
 
 /** How a command answers, in the fewest words. */
 
@@ -14,3 +16,15 @@ export const noTenant = (id: string): Refused =>
   refused({ kind: 'not-found', what: `There is no tenant ${id}.` });
 export const noHandoff = (id: string): Refused =>
   refused({ kind: 'not-found', what: `There is no hand-off ${id}.` });
+
+/** What lets a tenant be changed again, as whoever was refused is told it. */
+export function wayFree({ id, spec, pause, deleting }: StoredTenant): string {
+  if (deleting) return 'Make it anew once it is gone.';
+  const say = [spec.mode === 'repair' ? '' : 'mode: repair', spec.paused ? 'paused: false' : ''].filter(
+    Boolean,
+  );
+  return [
+    ...(isOn(pause) ? [`Resume it first: \`parasol resume ${id}\`.`] : []),
+    ...(say.length > 0 ? [`Say ${say.join(' and ')} first.`] : []),
+  ].join(' ');
+}

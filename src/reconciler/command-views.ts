@@ -13,6 +13,7 @@ import { seenToWork } from '../domain/proved.ts';
 import { readiness, type Observed } from '../domain/readiness.ts';
 import { deadlineOf, waitsFor, type Rotation } from '../domain/rotation.ts';
 import { whyHeld } from '../domain/ground.ts';
+import { isOn, type Pause } from '../domain/pause.ts';
 import { inSlots, originFor, slotOf, subjectOf, type TenantSpec } from '../domain/tenant.ts';
 import { isOver, type UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import type {
@@ -161,7 +162,8 @@ export function statusView(record: TenantRecord, now: Date): StatusView {
     tenant: id,
     name: spec.name,
     mode: spec.mode,
-    paused: spec.paused,
+    paused: spec.paused || isOn(tenant.pause),
+    pause: pauseView(tenant.pause),
     deleting: deletionView(record),
     generation,
     observedGeneration: status?.observedGeneration ?? null,
@@ -188,6 +190,12 @@ export function statusView(record: TenantRecord, now: Date): StatusView {
   };
 }
 
+function pauseView(pause: Pause | null): StatusView['pause'] {
+  if (!isOn(pause)) return null;
+  const { leftMs: _, ...told } = pause;
+  return told;
+}
+
 function rotationView(
   { tenant, status }: Pick<TenantRecord, 'tenant' | 'status'>,
   rotation: Rotation,
@@ -209,7 +217,7 @@ function rotationView(
       quietMs: cause === 'compromise' ? 0 : Math.max(toMs(overlap), 2 * cadence),
       adoptionDeadlineMs: toMs(adoptionDeadline),
     }),
-    next: waitsFor(rotation, whyHeld({ spec: tenant.spec, deleting: tenant.deleting })),
+    next: waitsFor(rotation, whyHeld(tenant)),
     rollingBack: rotation.reversed || rotation.undoing,
   };
 }

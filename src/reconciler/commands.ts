@@ -5,6 +5,7 @@ import type { Deletion } from '../domain/deletion.ts';
 import type { Drift } from '../domain/drift.ts';
 import type { Handoff } from '../domain/handoff.ts';
 import type { Plan } from '../domain/action.ts';
+import type { Pause } from '../domain/pause.ts';
 import type { Rotation, RotationCause, RotationPhase } from '../domain/rotation.ts';
 import type { KeyPair } from '../domain/secret.ts';
 import type { Purpose, TenantInput, TenantSpec } from '../domain/tenant.ts';
@@ -102,7 +103,10 @@ export interface StatusView {
   tenant: string;
   name: string;
   mode: string;
+  /** By the spec, or by a person. */
   paused: boolean;
+  /** A person's, which lives apart from the spec; null: there is none. */
+  pause: Omit<Pause, 'leftMs'> | null;
   /** Its end, while it waits to be seen; null: it is not being deleted. */
   deleting: DeletionView | null;
   generation: number;
@@ -368,6 +372,16 @@ export interface Commands {
     id: string,
     asked: { by: string; reason: string },
   ): Promise<Answer<{ rotation: string; trigger: number }>>;
+  /**
+   * Changes nothing of the tenant until a person resumes it, or until that time: a duration from now, or a moment.
+   * Whatever is under way stops before its next effect. A pause takes the place of the one before it.
+   */
+  pause(
+    id: string,
+    asked: { by: string; reason: string; until: string | null },
+  ): Promise<Answer<{ trigger: number; until: string | null }>>;
+  /** Ends a person's pause; one of the spec is ended there. */
+  resume(id: string, asked: { by: string; reason: string }): Promise<Answer<{ trigger: number }>>;
   /** Newest first. */
   rotations(id: string): Promise<Answer<RotationRecordView[]>>;
   /** All that an auditor asks of a tenant's keys: who, when, why, what was seen. */

@@ -15,6 +15,7 @@ import {
 } from './command-views.ts';
 import type { Answer, Commands, TenantView } from './commands.ts';
 import { beingDeleted, deleteTenant, keepTenant } from './deletions.ts';
+import { pause, resume } from './holds.ts';
 import { keyAudit } from './key-audit.ts';
 import type { Clock, Deliveries, Desk, Envelopes, Ids, TenantRecord, Vault } from './ports.ts';
 import { reveal, rollback, rotate } from './rotations.ts';
@@ -156,6 +157,8 @@ export function createCommands(deps: CommandDeps): Commands {
 
     submitHandoff: async (id, submission) =>
       submission.by === AUTOMATION ? notAPerson() : submitHandoff(deps, id, submission),
+    pause: (id, asked) => pause(deps, id, asked),
+    resume: (id, asked) => resume(deps, id, asked),
     replaceCredential: (id, purpose, pair, member) => replaceCredential(deps, id, purpose, pair, member),
   };
 }

@@ -1,10 +1,10 @@
 import { abandonedKeys, isInFlight, type Deletion } from '../domain/deletion.ts';
-import { whyHeld } from '../domain/ground.ts';
+import { whyNoWrite } from '../domain/ground.ts';
 import type { TenantSpec } from '../domain/tenant.ts';
 import { isOver as isUmbrellaOver, type UmbrellaRotation } from '../domain/umbrella-rotation.ts';
-import { conflict, done, invalid, noTenant, refused } from './answers.ts';
+import { conflict, done, invalid, noTenant, refused, wayFree } from './answers.ts';
 import type { Commands, DeleteRequest } from './commands.ts';
-import type { Desk, NewEvent, TenantRecord } from './ports.ts';
+import type { Desk, NewEvent, StoredTenant, TenantRecord } from './ports.ts';
 
 /** The end of a tenant, as people ask for it and take it back (design.md §7, §8). */
 
@@ -44,7 +44,7 @@ async function tryToDelete(
       `${id} is not being deleted yet, so that it is not known whether anything hinders it: ask first without unseen.`,
     );
   }
-  const never = whyNever(spec);
+  const never = whyNever(record.tenant);
   if (never !== null) return conflict(`${id} ${never}`);
   const integration = isInFlight(record.rotation) ? record.rotation : null;
   const umbrella = underWay(record.umbrellaRotation);
@@ -82,14 +82,13 @@ type Asked = Omit<Deletion, 'since'>;
 const asAsked = (earlier: Deletion, now: Asked): Asked => (now.unseen ? now : earlier);
 
 /** Why the end would never come, in words that go on after the tenant's id; null: it comes. */
-function whyNever(spec: TenantSpec): string | null {
-  if (spec.onDelete !== 'deactivate-members') return null;
-  const held = whyHeld({ spec, deleting: false });
+function whyNever(tenant: StoredTenant): string | null {
+  if (tenant.spec.onDelete !== 'deactivate-members') return null;
+  const held = whyNoWrite(tenant);
   if (held === null) return null;
-  const instead = spec.paused ? 'paused: false' : 'mode: repair';
   return (
     `is to have its members switched off when it goes (onDelete: deactivate-members), and ${held}. ` +
-    `Say ${instead}, or onDelete: orphan, then delete it.`
+    `${wayFree({ ...tenant, deleting: false })} Or say onDelete: orphan, then delete it.`
   );
 }
 

@@ -3,6 +3,7 @@ import type { Deletion } from '../domain/deletion.ts';
 import type { Condition, Truth } from '../domain/condition.ts';
 import type { HeldCredential } from '../domain/credential.ts';
 import type { Handoff } from '../domain/handoff.ts';
+import type { Pause } from '../domain/pause.ts';
 import type { Rotation, Wish } from '../domain/rotation.ts';
 import type { Purpose, TenantSpec } from '../domain/tenant.ts';
 import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
@@ -179,6 +180,20 @@ export interface Desk {
   ): Promise<{ ok: true; trigger: number } | { ok: false; because: 'not-found' | 'not-deleting' }>;
   /** Asks for a run, at once or right after the one under way; its number, or null: no such tenant. */
   trigger(id: string, cause: string): Promise<number | null>;
+  /** Keeps a person's pause in place of the one before it, and triggers the run that tells it. */
+  pause(
+    id: string,
+    pause: Pick<Pause, 'by' | 'reason' | 'until'>,
+    events: NewEvent[],
+    cause: string,
+  ): Promise<{ ok: true; trigger: number } | { ok: false; because: 'not-found' }>;
+  /** Ends a person's pause, and triggers the run that goes on. */
+  resume(
+    id: string,
+    asked: Pick<Pause, 'by' | 'reason'>,
+    events: NewEvent[],
+    cause: string,
+  ): Promise<{ ok: true; trigger: number } | { ok: false; because: 'not-found' | 'not-paused' }>;
   /** Keeps a pair and triggers its proof. `consoleIdentity`: as in `TenantWrite`. */
   addCredential(
     tenantId: string,

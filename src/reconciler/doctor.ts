@@ -64,6 +64,7 @@ export async function examine(
       rotation: null,
       umbrellaRotation: null,
       handoffs: [],
+      pause: null,
     },
     0,
     [],

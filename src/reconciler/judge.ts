@@ -73,7 +73,7 @@ export interface Judgement {
  */
 export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: Date): Judgement {
   const { tenant, status: before, handoffs, umbrellaRotation } = snapshot;
-  const { spec, generation } = tenant;
+  const { spec, generation, pause } = tenant;
   const { observation } = look;
   const observedAt = observation.at;
   const seen = {
@@ -85,7 +85,7 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
     observedAt,
     credentials: snapshot.credentials,
   };
-  const mayRotate = whyHeld({ spec, deleting: tenant.deleting }) === null;
+  const mayRotate = whyHeld(tenant) === null;
   const candidates = judgeCandidates({
     ...seen,
     memory: look.memory,
@@ -109,7 +109,7 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
     { facts, credentials }: Pick<Seen, 'facts' | 'credentials'>,
   ) =>
     evaluate(
-      { spec, facts, memory, credentials, now, capReached, rotation, umbrellaRotation, handoffs },
+      { spec, facts, memory, credentials, now, capReached, rotation, umbrellaRotation, handoffs, pause },
       generation,
       before?.conditions ?? [],
     );
@@ -126,6 +126,7 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
     unsettled: standing.unsettled,
     integrated: integratedIn(first),
     deleting: tenant.deleting,
+    pause,
     rotation: snapshot.rotation,
     committed: true,
     overdueDeletions: handoffs.flatMap(({ kind, subject, deadline }) =>

@@ -16,6 +16,7 @@ import type {
 import type { Outcome } from '../domain/outcome.ts';
 import type { Plan } from '../domain/action.ts';
 import type { OwnedObject } from '../domain/ground.ts';
+import type { Pause } from '../domain/pause.ts';
 import type { KeyPair } from '../domain/secret.ts';
 import type { Rotation, RotationPhase, Wish } from '../domain/rotation.ts';
 import type { Purpose, TenantSpec } from '../domain/tenant.ts';
@@ -118,7 +119,9 @@ export interface WritePass {
   ownedMembers: ReadonlySet<number>;
   /** The role of the spec's name, as this reconcile saw it; null: it saw none. */
   roleId: number | null;
-  /** False: the claim or the spec that the write was decided on is no longer what it was. */
+  /** A person's, as this reconcile knows it. */
+  pause: Pause | null;
+  /** False: the claim, or what may be done, is no longer what the write was decided on. */
   confirm(): Promise<boolean>;
 }
 
@@ -188,6 +191,8 @@ export interface ApiKeyPass {
   name: string | null;
   /** The ids of the keys that may be deleted. */
   deletable: ReadonlySet<string>;
+  /** A person's, of the tenant whose KeyAdmin key is called with. */
+  pause: Pause | null;
   /** False: the claim, or what a tenant that uses the key allows, is no longer what it was decided on. */
   confirm(): Promise<boolean>;
 }
@@ -233,8 +238,11 @@ export interface Claims {
   take(owner: string, limit: number, leaseMs: number): Promise<ClaimedTenant[]>;
   /** Extends the leases that still hold; returns those that do not. */
   heartbeat(claims: Claim[], leaseMs: number): Promise<Claim[]>;
-  /** True if the claim holds for at least that long, its lease extended if it must, and the spec is still that one. */
-  confirm(claim: Claim, forMs: number, generation: number): Promise<boolean>;
+  /**
+   * True if the claim holds for at least that long, its lease extended if it must, people decided nothing since, and
+   * a write may leave at all.
+   */
+  confirm(claim: Claim, forMs: number, decided: Decided): Promise<boolean>;
   /** Gives a claim back untouched, due at once (drain) or after a time. */
   release(claim: Claim, dueInMs: number): Promise<void>;
   /** Ms until the next tenant is due; null when none is. */
@@ -243,10 +251,18 @@ export interface Claims {
   onTrigger(listener: () => void): Promise<() => Promise<void>>;
 }
 
-export interface StoredTenant {
+/** What people decided of a tenant, counted: the same numbers mean that nobody decided anything since. */
+export interface Decided {
+  generation: number;
+  /** Of what lives apart from the spec: a pause, its end by a person. */
+  decisions: number;
+}
+
+export interface StoredTenant extends Decided {
   id: string;
   spec: TenantSpec;
-  generation: number;
+  /** A person's, apart from the spec's; null: none. */
+  pause: Pause | null;
   createdAt: string;
   updatedAt: string;
   deleting: boolean;
@@ -297,7 +313,7 @@ export interface OpenIntent {
 
 export type NewIntent = Pick<OpenIntent, 'id' | 'key' | 'action'> & { request: unknown };
 
-/** `spec-changed`: another spec, a pause, a deletion or a rollback came since this run began (rulings 13, 18). */
+/** `spec-changed`: another spec, a pause, a deletion or a rollback came since this run began, or holds it (rulings 13, 18). */
 export type IntentVerdict =
   { granted: true } | { granted: false; because: 'claim-lost' | 'spec-changed' | 'already-open' | 'cap' };
 
@@ -361,6 +377,8 @@ export interface Result {
   /** Proof times of credentials in use, by id. */
   provedAt: Record<string, string>;
   next: { inMs: number; failures: number };
+  /** The pause whose time is up: it is forgotten; null: there is none. */
+  pauseOver: Pause | null;
   /**
    * The last event of its history, where the tenant's deletion is final: its row goes in the same transaction,
    * unless the deletion was taken back meanwhile. Null: it stays.
@@ -368,8 +386,7 @@ export interface Result {
   forget: NewEvent | null;
 }
 
-export interface IntentBounds {
-  generation: number;
+export interface IntentBounds extends Decided {
   deleting: boolean;
   /** Intents that the whole fleet may open within an hour. */
   perHour: number;

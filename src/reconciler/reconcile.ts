@@ -6,7 +6,8 @@ import type { HandoffKind } from '../domain/handoff.ts';
 import { progress } from '../domain/handoff-progress.ts';
 import { noFacts, type Observation, type Switched } from '../domain/observation.ts';
 import { intentKey } from '../domain/action.ts';
-import { SETTLE_MS } from '../domain/ground.ts';
+import { SETTLE_MS, whyNoWrite } from '../domain/ground.ts';
+import { isOn, type Pause } from '../domain/pause.ts';
 import { seenToWork } from '../domain/proved.ts';
 import {
   automationFor,
@@ -138,7 +139,7 @@ async function admitted(
   { rotationsInFlight }: ReconcileLimits,
 ): Promise<Bound> {
   const { rotation, tenant } = snapshot;
-  if (!rotation || rotation.phase !== 'Pending' || rotation.admittedAt || !mayRepair(tenant.spec))
+  if (!rotation || rotation.phase !== 'Pending' || rotation.admittedAt || whyNoWrite(tenant) !== null)
     return snapshot;
   const { id, cause } = rotation;
   const urgent = cause === 'first' || cause === 'invalid' || cause === 'compromise';
@@ -261,11 +262,9 @@ async function actOn(
   { ground, status }: Judgement,
   limits: ActLimits,
 ): Promise<Acted> {
-  if (!mayRepair(snapshot.tenant.spec) || !management) return NOTHING_DONE;
+  if (whyNoWrite(snapshot.tenant) !== null || !management) return NOTHING_DONE;
   return act(deps, { claim, snapshot, context, management, ground, steps: status.plan.steps }, limits);
 }
-
-const mayRepair = ({ mode, paused }: TenantSpec): boolean => mode === 'repair' && !paused;
 
 /** Opens the pairs that this reconcile calls with. */
 async function openKeys(vault: Vault, snapshot: Snapshot, retired: boolean): Promise<Keys> {
@@ -347,12 +346,15 @@ function conclude(deps: ReconcileDeps, ending: Ending): { run: RunRecord; result
     summary: summarise(judged.status.conditions, trouble.failures),
     actions: acted.actions,
   };
+  const { pause } = tenant;
+  const pauseOver = pause !== null && !isOn(pause) ? pause : null;
   const result: Result = {
     run,
     status: judged.status,
     events: [
       ...changes(snapshot.status, judged.status),
       ...rotationEvents(snapshot.rotation, judged.rotation),
+      ...(pauseOver ? [pauseEnded(pauseOver)] : []),
       ...acted.actions.map(({ action, outcome }) => ({
         type: outcome === 'done' ? 'Repaired' : 'RepairFailed',
         message: `${action}: ${outcome}`,
@@ -373,6 +375,7 @@ function conclude(deps: ReconcileDeps, ending: Ending): { run: RunRecord; result
       inMs: soonest(ending, nextInMs(spec, finished, failures, trouble.retryAfterMs, deps.random), trouble),
       failures,
     },
+    pauseOver,
     forget: farewell(tenant.deletion, judged),
   };
   return { run, result };
@@ -390,14 +393,22 @@ function farewell(deletion: Deletion | null, { ground, status }: Judgement): New
   };
 }
 
+const pauseEnded = ({ by, reason, since, until }: Pause): NewEvent => ({
+  type: 'PauseEnded',
+  message: `The pause that ${by} set ended at ${until} (${reason}).`,
+  data: { by, reason, since, until },
+});
+
 function handoffChanges(
   { ids }: ReconcileDeps,
-  { tenant: { spec }, handoffs }: Snapshot,
+  { tenant, handoffs }: Snapshot,
   { ground, status, candidates }: Judgement,
   now: Date,
 ): HandoffChange[] {
+  const { spec } = tenant;
   const deadline = new Date(now.getTime() + toMs(spec.handoffs.deadline)).toISOString();
-  return progress(ground, handoffs, status.plan, candidates, mayRepair(spec)).map((decision) =>
+  const mayOpen = whyNoWrite(tenant) === null;
+  return progress(ground, handoffs, status.plan, candidates, mayOpen).map((decision) =>
     decision.change === 'open'
       ? { ...decision, id: ids.next(), deadline, automation: automationOf(spec, decision.kind, ground) }
       : decision,
@@ -444,6 +455,8 @@ function soonest({ acted, looked, judged, snapshot }: Ending, regularMs: number,
     return state === 'now' && key !== null && !acted.tried.includes(key);
   });
   const waits = [regularMs];
+  const { pause } = snapshot.tenant;
+  if (isOn(pause) && pause.leftMs !== null) waits.push(pause.leftMs);
   // An attempt that this run found settled was still in the way of the next one.
   const freed = looked.settled.some(({ outcome }) => outcome !== 'unknown');
   if ((acted.sent || freed) && untried) waits.push(0);

@@ -3,7 +3,7 @@ import { isLive, type Handoff } from '../domain/handoff.ts';
 import type { KeyPair } from '../domain/secret.ts';
 import { isOver, overlaps, requested, type Rotation, type Wish } from '../domain/rotation.ts';
 import { whyHeld } from '../domain/ground.ts';
-import { conflict, done, invalid, noHandoff, noTenant } from './answers.ts';
+import { conflict, done, invalid, noHandoff, noTenant, wayFree } from './answers.ts';
 import type { Answer, Commands, RotationRequest } from './commands.ts';
 import type { Clock, Desk, Ids, NewEvent, TenantRecord, Vault } from './ports.ts';
 
@@ -28,8 +28,8 @@ export async function rotate(
   const record = await desk.tenant(id);
   if (!record) return noTenant(id);
   const { tenant, rotation } = record;
-  const held = whyHeld({ spec: tenant.spec, deleting: tenant.deleting });
-  if (held) return conflict(`${id} cannot be rotated: ${held}. Say mode: repair and paused: false first.`);
+  const held = whyHeld(tenant);
+  if (held) return conflict(`${id} cannot be rotated: ${held}. ${wayFree(tenant)}`);
   const { by, reason, compromised, cutNow } = request;
   if (cutNow && !compromised) {
     return invalid([{ path: 'cutNow', message: 'goes with a compromised key only: it is an outage' }]);
@@ -93,7 +93,7 @@ export async function rollback(
   if (rotation.reversed || rotation.undoing) {
     return conflict('It is being rolled back already. To lead it forward again, rotate.');
   }
-  const held = whyHeld({ spec: tenant.spec, deleting: tenant.deleting });
+  const held = whyHeld(tenant);
   if (held) return conflict(`${id} cannot be rolled back now: ${held}. Both keys stay as they are.`);
   const stuck = whyNotBack(rotation);
   if (stuck) return conflict(`It cannot be rolled back: ${stuck}. Rotate again once it has ended.`);

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 import { describeFailure, saysNothing, type Failure } from '../domain/outcome.ts';
+import { whyHeld } from '../domain/ground.ts';
+import type { Pause } from '../domain/pause.ts';
 import type { KeyPair } from '../domain/secret.ts';
 import { originFor, type TenantSpec } from '../domain/tenant.ts';
 import {
@@ -209,6 +211,7 @@ interface Work extends KeyDeps {
 /** A KeyAdmin key that lists, and the tenant whose it is. */
 interface Operator {
   spec: TenantSpec;
+  pause: Pause | null;
   pair: KeyPair;
 }
 
@@ -243,10 +246,9 @@ function groundOf({ snapshot, clock }: Work, look: Look | null): KeyGround {
 
 /** Every tenant that uses the key must let it be changed (rulings 13, 22). */
 function hindranceOf(users: KeyHolder[]): string | null {
-  for (const { tenantId, spec, deleting } of users) {
-    if (deleting) return `${tenantId} is being deleted.`;
-    if (spec.mode !== 'repair') return `${tenantId} uses the key, and is in mode ${spec.mode}.`;
-    if (spec.paused) return `${tenantId} uses the key, and is paused.`;
+  for (const user of users) {
+    const held = whyHeld(user);
+    if (held !== null) return `${user.tenantId} uses the key: ${held}.`;
   }
   return null;
 }
@@ -286,7 +288,7 @@ async function readList(work: Work, { old, fresh }: UmbrellaRotation): Promise<L
       continue;
     }
     const listed = read.value.map((row) => listedKey(snapshot.key.origin, row));
-    const operator = { spec: admin.spec, pair };
+    const operator = { spec: admin.spec, pause: admin.pause, pair };
     if (listed.some(({ identity }) => identity === old.identity || identity === fresh?.identity)) {
       return { listed, missing: '', operator };
     }
@@ -564,6 +566,7 @@ async function open(
         intentId: intent.id,
         writes: vendors.umbrella(operator.spec).writes(operator.pair, context, {
           ...write.pass,
+          pause: operator.pause,
           confirm: () => keys.confirm(claim, limits.writeMs, bounds),
         }),
       };

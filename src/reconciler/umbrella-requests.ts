@@ -1,5 +1,5 @@
 import { whyHeld } from '../domain/ground.ts';
-import { conflict, done, invalid, noTenant } from './answers.ts';
+import { conflict, done, invalid, noTenant, wayFree } from './answers.ts';
 import type { Answer, Commands, RotationRequest } from './commands.ts';
 import type { Desk, KeyRequestRefusal, NewEvent } from './ports.ts';
 
@@ -13,8 +13,8 @@ export async function rotateUmbrellaKey(
 ): ReturnType<Commands['rotate']> {
   const record = await desk.tenant(id);
   if (!record) return noTenant(id);
-  const held = whyHeld({ spec: record.tenant.spec, deleting: record.tenant.deleting });
-  if (held) return conflict(`${id} cannot be rotated: ${held}. Say mode: repair and paused: false first.`);
+  const held = whyHeld(record.tenant);
+  if (held) return conflict(`${id} cannot be rotated: ${held}. ${wayFree(record.tenant)}`);
   if (cutNow) {
     const message = 'is for the integration key only: an Umbrella key is replaced before the old one goes';
     return invalid([{ path: 'cutNow', message }]);
@@ -49,15 +49,8 @@ function refusalWords(id: string, refusal: KeyRequestRefusal): Answer<never> {
         `No tenant that uses this Umbrella key has a KeyAdmin key: give one with \`parasol credential ${id} umbrella-key-admin\`, or make a new key in Admin > API Keys and give it with \`parasol credential ${id} umbrella-api\`.`,
       );
     case 'hindered': {
-      const { by, mode, paused, deleting } = refusal;
-      const why = deleting
-        ? 'is being deleted'
-        : mode === 'repair' && paused
-          ? 'is paused'
-          : `is in mode ${mode}`;
-      return conflict(
-        `${by} uses the same Umbrella key, and ${why}: a shared key is rotated for all or none.`,
-      );
+      const { by, held } = refusal;
+      return conflict(`${by} uses the same Umbrella key (${held}): a shared key is rotated for all or none.`);
     }
     case 'under-way': {
       const { number, phase } = refusal.rotation;

@@ -1,5 +1,6 @@
 import type { CredentialState } from '../domain/credential.ts';
 import type { Facts } from '../domain/observation.ts';
+import type { Pause } from '../domain/pause.ts';
 import type { TenantSpec } from '../domain/tenant.ts';
 import type { UmbrellaCause, UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import type { NewCredential } from './desk.ts';
@@ -24,6 +25,7 @@ export interface KeyHolder {
   tenantId: string;
   spec: TenantSpec;
   deleting: boolean;
+  pause: Pause | null;
   credentialId: string;
   purpose: UmbrellaPurpose;
   state: Extract<CredentialState, 'active' | 'superseded'>;
@@ -46,7 +48,7 @@ export type KeyRequestRefusal =
   /** The pair was given just now, and was not looked at yet. */
   | { because: 'not-identified' }
   /** A tenant that uses the key too does not allow it. */
-  | { because: 'hindered'; by: string; mode: TenantSpec['mode']; paused: boolean; deleting: boolean }
+  | { because: 'hindered'; by: string; held: string }
   | { because: 'under-way'; rotation: UmbrellaRotation };
 
 export interface StoredUmbrellaKey {

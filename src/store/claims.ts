@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { Claim, ClaimedTenant, Claims } from '../reconciler/ports.ts';
 import type { TriggerListener } from './listener.ts';
+import { NO_WRITE_NOW } from './tenants.ts';
 
 /**
  * The tenant row is the queue (design.md §4).
@@ -50,7 +51,8 @@ const HEARTBEAT = `
 const CONFIRM = `
   update tenants
      set next_run_at = greatest(next_run_at, now() + $4 * interval '1 millisecond')
-   where id = $1 and claim_token = $2 and claim_owner = $3 and generation = $5`;
+   where id = $1 and claim_token = $2 and claim_owner = $3 and generation = $5 and decisions = $6
+     and not ${NO_WRITE_NOW}`;
 
 const RELEASE = `
   update tenants
@@ -101,8 +103,8 @@ export const createClaims = (pool: pg.Pool, listener: TriggerListener): Claims =
     const held = new Set(rows.map((row) => row.id));
     return claims.filter((claim) => !held.has(claim.tenantId));
   },
-  async confirm(claim, forMs, generation) {
-    const { rowCount } = await pool.query(CONFIRM, [...identity(claim), forMs, generation]);
+  async confirm(claim, forMs, { generation, decisions }) {
+    const { rowCount } = await pool.query(CONFIRM, [...identity(claim), forMs, generation, decisions]);
     return rowCount === 1;
   },
   async release(claim, dueInMs) {

@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm';
 import { customType, timestamp } from 'drizzle-orm/pg-core';
 
 /**
@@ -36,3 +37,6 @@ export const instant = (name: string) => timestamp(name, { withTimezone: true, m
 /** ISO 8601 in UTC, as the ports speak of times. */
 export const iso = (at: Date): string => at.toISOString();
 export const isoOrNull = (at: Date | null): string | null => at?.toISOString() ?? null;
+
+/** Now by the database's clock, as `iso` writes it. */
+export const NOW_ISO = sql.raw(`to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`);

@@ -11,7 +11,7 @@ import { addEvents } from './events.ts';
 import { answerKeys, automationNow, handoffs, toHandoff, toPeople } from './handoffs.ts';
 import { liveRotation } from './rotations.ts';
 import { statuses } from './statuses.ts';
-import { tenants, toTenant } from './tenants.ts';
+import { tenantColumns, tenants, toTenant } from './tenants.ts';
 import { requireKeyInUse } from './vault-checks.ts';
 
 const underWay = ({ automation }: Handoff): boolean =>
@@ -47,7 +47,7 @@ export const createDeliveries = (db: Database): Deliveries => ({
       }
       const rotation = await liveRotation(tx, handoff.tenantId);
       // As before every effect: a mode, a pause or a rollback that came since holds it (rulings 13, 18).
-      if (whyHeld({ spec, deleting: tenant.deleting }) !== null || rotation?.wish) {
+      if (whyHeld(tenant) !== null || rotation?.wish) {
         return { go: false, because: 'held' };
       }
       const held = await credentialsOf(tx, handoff.tenantId);
@@ -167,7 +167,7 @@ const sentEvent = ({ id, subject, automation }: Handoff): NewEvent => ({
 
 async function tenantOf(tx: Executor, id: string) {
   const [row] = await tx
-    .select({ tenant: tenants, memory: statuses.memory })
+    .select({ tenant: tenantColumns, memory: statuses.memory })
     .from(tenants)
     .leftJoin(statuses, eq(statuses.tenantId, tenants.id))
     .where(eq(tenants.id, id));

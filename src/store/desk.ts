@@ -23,7 +23,8 @@ import { listSpec } from './listings.ts';
 import { keepRotation, liveRotation, rotations, rotationsOf } from './rotations.ts';
 import { pageOfRuns, runs } from './runs.ts';
 import { statuses, toStatus } from './statuses.ts';
-import { tenants, toTenant } from './tenants.ts';
+import { tenantColumns, tenants, toTenant } from './tenants.ts';
+import { pauseTenant, resumeTenant } from './pauses.ts';
 import { triggerTenant } from './trigger.ts';
 import { requestKeyRotation, umbrellaRotationOf } from './umbrella-keys.ts';
 import { visibleTo } from './visible.ts';
@@ -113,6 +114,22 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
       return { ok: true, trigger: await triggerLocked(tx, id, cause, true) };
     }),
 
+  pause: (id, pause, events, cause) =>
+    db.transaction(async (tx) => {
+      if (!(await lockTenant(tx, id, caller))) return { ok: false, because: 'not-found' };
+      await pauseTenant(tx, caller, id, pause);
+      await addEvents(tx, id, events);
+      return { ok: true, trigger: await triggerLocked(tx, id, cause, false) };
+    }),
+
+  resume: (id, asked, events, cause) =>
+    db.transaction(async (tx) => {
+      if (!(await lockTenant(tx, id, caller))) return { ok: false, because: 'not-found' };
+      if (!(await resumeTenant(tx, caller, id, asked))) return { ok: false, because: 'not-paused' };
+      await addEvents(tx, id, events);
+      return { ok: true, trigger: await triggerLocked(tx, id, cause, false) };
+    }),
+
   trigger: (id, cause) =>
     db.transaction(async (tx) => {
       if (!(await lockTenant(tx, id, caller))) return null;
@@ -154,7 +171,7 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
   tenant: (id) =>
     db.transaction(async (tx) => {
       const [row] = await tx
-        .select()
+        .select({ tenants: tenantColumns, statuses })
         .from(tenants)
         .leftJoin(statuses, eq(statuses.tenantId, tenants.id))
         .where(and(eq(tenants.id, id), visibleTo(caller.scope)));
@@ -175,7 +192,7 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
     db.transaction(async (tx) => {
       if (ids.length === 0) return [];
       const rows = await tx
-        .select()
+        .select(tenantColumns)
         .from(tenants)
         .where(and(inArray(tenants.id, ids), visibleTo(caller.scope)))
         .orderBy(asc(tenants.id));
@@ -201,7 +218,7 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
   async page({ after, limit }) {
     const rows = await db
       .select({
-        tenant: tenants,
+        tenant: tenantColumns,
         observed: {
           ready: statuses.ready,
           conditions: statuses.conditions,
@@ -223,7 +240,7 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
   keyRecord: (id) =>
     db.transaction(async (tx) => {
       const [row] = await tx
-        .select()
+        .select({ tenants: tenantColumns, statuses })
         .from(tenants)
         .leftJoin(statuses, eq(statuses.tenantId, tenants.id))
         .where(and(eq(tenants.id, id), visibleTo(caller.scope)));
@@ -242,7 +259,7 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
   history: (id) =>
     db.transaction(async (tx) => {
       const [row] = await tx
-        .select()
+        .select(tenantColumns)
         .from(tenants)
         .where(and(eq(tenants.id, id), visibleTo(caller.scope)));
       return row ? { tenant: toTenant(row), credentials: (await credentialsOf(tx, id)).map(toRecord) } : null;

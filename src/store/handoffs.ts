@@ -11,7 +11,7 @@ import {
   type HandoffState,
 } from '../domain/handoff.ts';
 import type { HandoffChange, NewEvent } from '../reconciler/ports.ts';
-import { instant, iso, isoOrNull, jsonb, text } from './columns.ts';
+import { instant, iso, isoOrNull, jsonb, NOW_ISO, text } from './columns.ts';
 import type { Executor } from './database.ts';
 import { addEvents } from './events.ts';
 import { tenants } from './tenants.ts';
@@ -195,10 +195,7 @@ export async function toPeople(tx: Executor, handoff: Handoff, why: string): Pro
 
 /** The column `automation` in another state, from now on. */
 export const automationNow = (state: Automation['state'], error: string | null): SQL =>
-  sql`${handoffs.automation} || jsonb_build_object('state', ${state}::text, 'error', ${error}::text, 'since', ${NOW})`;
-
-/** ISO 8601 by the database's clock. */
-const NOW = sql.raw(`to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`);
+  sql`${handoffs.automation} || jsonb_build_object('state', ${state}::text, 'error', ${error}::text, 'since', ${NOW_ISO})`;
 
 const failedEvent = ({ id, kind, content: { title } }: Handoff, why: string): NewEvent => ({
   type: 'AutomationFailed',
@@ -226,7 +223,7 @@ const open = (
       deadline: new Date(deadline),
       ...(automation
         ? {
-            automation: sql`jsonb_build_object('state', ${automation.error === null ? 'delivering' : 'failed'}::text, 'webhook', ${automation.webhook}::text, 'attempts', 0, 'error', ${automation.error}::text, 'since', ${NOW})`,
+            automation: sql`jsonb_build_object('state', ${automation.error === null ? 'delivering' : 'failed'}::text, 'webhook', ${automation.webhook}::text, 'attempts', 0, 'error', ${automation.error}::text, 'since', ${NOW_ISO})`,
           }
         : {}),
       ...(automation?.error === null

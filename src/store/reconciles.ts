@@ -3,6 +3,7 @@ import type { PgTable } from 'drizzle-orm/pg-core';
 import type pg from 'pg';
 import { ready } from '../domain/condition.ts';
 import { listedFindings } from '../domain/listing.ts';
+import type { Pause } from '../domain/pause.ts';
 import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import type { Claim, Reconciles, Result, RunRecord, Snapshot, StoredStatus } from '../reconciler/ports.ts';
 import { iso, keepable, toJson } from './columns.ts';
@@ -24,8 +25,9 @@ import { arrayLiteral, LIST_FINDINGS } from './listings.ts';
 import { admit, keepRotation, rotations, toRotation, wishedAt } from './rotations.ts';
 import { addOwned, ownedObjects, toOwned } from './owned.ts';
 import type { Queue } from './queue.ts';
+import { forgetPause } from './pauses.ts';
 import { statuses, toFindings } from './statuses.ts';
-import { tenants, toTenant } from './tenants.ts';
+import { NO_WRITE, PAUSE_NOW, tenants, toTenant } from './tenants.ts';
 import { together } from './together.ts';
 import { ROTATION_OF_TENANT } from './umbrella-keys.ts';
 
@@ -35,7 +37,7 @@ import { ROTATION_OF_TENANT } from './umbrella-keys.ts';
  * that holds.
  */
 const SNAPSHOT = `
-  select tenants.id, row_to_json(tenants) as tenant,
+  select tenants.id, row_to_json(tenants) as tenant, ${PAUSE_NOW} as pause,
     case when statuses.version = asked.version
          then json_build_object('version', asked.version, 'observed_at', observed_at)
          else row_to_json(statuses) end as status,
@@ -58,6 +60,7 @@ type Json = Record<string, unknown>;
 interface SnapshotRow {
   id: string;
   tenant: Json;
+  pause: Pause | null;
   status: Json | null;
   credentials: Json[];
   handoffs: Json[];
@@ -162,11 +165,12 @@ export function createReconciles(db: Database, queue: Pick<Queue, 'ready' | 'sen
       return ids.map((id) => byId.get(id) ?? null);
     }, MOST_TOGETHER),
 
-    openIntent: (claim, intent, { generation, deleting, perHour, rotation }) =>
+    openIntent: (claim, intent, { generation, decisions, deleting, perHour, rotation }) =>
       db.transaction(async (tx) => {
         const row = await lockClaimed(tx, claim);
         if (!row) return { granted: false, because: 'claim-lost' };
-        if (row.generation !== generation || row.deleting !== deleting) {
+        const decided = row.generation !== generation || row.decisions !== decisions;
+        if (decided || row.held || row.deleting !== deleting) {
           return { granted: false, because: 'spec-changed' };
         }
         if (rotation && (await wishedAt(tx, rotation.id)) !== rotation.wishedAt) {
@@ -212,6 +216,7 @@ export function createReconciles(db: Database, queue: Pick<Queue, 'ready' | 'sen
           await changeHandoffs(tx, tenantId, result.handoffs, queue.send);
           await settleIntents(tx, tenantId, result.intents);
           await addOwned(tx, tenantId, result.owned);
+          if (result.pauseOver) await forgetPause(tx, tenantId, result.pauseOver);
           if (result.rotation) await keepRotation(tx, result.rotation.now, result.rotation.heeded);
           return (await recordAll(client, RECORD, [recordingOf(claim, result)])).has(tenantId);
         });
@@ -239,7 +244,7 @@ function statusIn(
 function toSnapshot(row: SnapshotRow, status: StoredStatus | null): Snapshot {
   const held = row.credentials.map((one) => rowOf(credentials, one));
   return {
-    tenant: toTenant(rowOf(tenants, row.tenant)),
+    tenant: toTenant({ ...rowOf(tenants, row.tenant), pause: row.pause }),
     status,
     credentials: held.map(toCredential),
     // Of a dead one too, as long as it is there: that it stays dead is looked at (rulings 19).
@@ -385,6 +390,8 @@ async function lockClaimed(tx: Executor, claim: Claim) {
     .select({
       deleting: tenants.deleting,
       generation: tenants.generation,
+      decisions: tenants.decisions,
+      held: NO_WRITE,
       triggerSeq: tenants.triggerSeq,
       runSeq: tenants.runSeq,
     })

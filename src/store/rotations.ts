@@ -10,7 +10,7 @@ import {
 } from '../domain/rotation.ts';
 import { instant, isoOrNull, jsonb, text } from './columns.ts';
 import type { Executor } from './database.ts';
-import { tenants } from './tenants.ts';
+import { HELD, tenants } from './tenants.ts';
 
 /** A rotation as a run leaves it; what the fleet and people decide has columns of its own, which no run writes. */
 export type RotationRecord = Omit<Rotation, 'admittedAt' | 'wish'>;
@@ -102,7 +102,7 @@ export async function admit(tx: Executor, rotationId: string, limit: number | nu
     const [counted] = await tx
       .select({
         inFlight: sql<number>`count(*) filter (where admitted_at is not null)::int`,
-        older: sql<number>`count(*) filter (where admitted_at is null and not deleting and spec ->> 'mode' = 'repair' and not coalesce((spec -> 'paused')::boolean, false) and (requested_at, rotations.id) < (${row.requestedAt}, ${rotationId}))::int`,
+        older: sql<number>`count(*) filter (where admitted_at is null and not (${HELD}) and (requested_at, rotations.id) < (${row.requestedAt}, ${rotationId}))::int`,
       })
       .from(rotations)
       .innerJoin(tenants, eq(tenants.id, rotations.tenantId))

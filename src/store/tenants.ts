@@ -1,6 +1,7 @@
-import { sql } from 'drizzle-orm';
+import { getTableColumns, sql } from 'drizzle-orm';
 import { bigint, boolean, check, index, integer, pgTable, uniqueIndex } from 'drizzle-orm/pg-core';
 import type { Deletion } from '../domain/deletion.ts';
+import type { Pause } from '../domain/pause.ts';
 import type { TenantSpec } from '../domain/tenant.ts';
 import type { StoredTenant } from '../reconciler/ports.ts';
 import { instant, iso, isoOrNull, jsonb, text } from './columns.ts';
@@ -19,6 +20,10 @@ export const tenants = pgTable(
     generation: integer('generation').notNull().default(1),
     deleting: boolean('deleting').notNull().default(false),
     deletion: jsonb<Deletion>('deletion'),
+    /** A person's, apart from the spec's. */
+    pause: jsonb<Omit<Pause, 'leftMs'>>('pause'),
+    /** Grows with each thing that people decide apart from the spec, so that a run under way sees that they did. */
+    decisions: integer('decisions').notNull().default(0),
     createdAt: instant('created_at').notNull().defaultNow(),
     updatedAt: instant('updated_at').notNull().defaultNow(),
     /** When it is due; while it is claimed, when the claim runs out: an expired lease is simply due again. */
@@ -47,11 +52,29 @@ export const tenants = pgTable(
   ],
 );
 
+/** A tenant's pause, and how much is left of it now. */
+export const PAUSE_NOW = `tenants.pause || jsonb_build_object('leftMs',
+    ceil(extract(epoch from (tenants.pause ->> 'until')::timestamptz - now()) * 1000)::bigint)`;
+export const PAUSE = sql<Pause | null>`${sql.raw(PAUSE_NOW)}`;
+
+/** A tenant's row as it is read. */
+export const tenantColumns = { ...getTableColumns(tenants), pause: PAUSE };
+type TenantRow = Omit<typeof tenants.$inferSelect, 'pause'> & { pause: Pause | null };
+
+/** `whyNoWrite` in SQL: whether no write may leave for a tenant. */
+export const NO_WRITE_NOW = `(tenants.spec ->> 'mode' <> 'repair' or coalesce((tenants.spec -> 'paused')::boolean, false)
+    or (tenants.pause is not null and coalesce((tenants.pause ->> 'until')::timestamptz > now(), true)))`;
+export const NO_WRITE = sql<boolean>`${sql.raw(NO_WRITE_NOW)}`;
+/** `whyHeld` in SQL: whether nothing of a tenant may be changed. */
+export const HELD = sql<boolean>`(tenants.deleting or ${NO_WRITE})`;
+
 /** A tenant as the ports know it; while a run is under way, when the next one comes is not known yet. */
-export const toTenant = (row: typeof tenants.$inferSelect): StoredTenant => ({
+export const toTenant = (row: TenantRow): StoredTenant => ({
   id: row.id,
   spec: row.spec,
   generation: row.generation,
+  decisions: row.decisions,
+  pause: row.pause,
   createdAt: iso(row.createdAt),
   updatedAt: iso(row.updatedAt),
   deleting: row.deleting,

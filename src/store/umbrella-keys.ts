@@ -20,7 +20,7 @@ import { addEvents } from './events.ts';
 import { dated } from './findings.ts';
 import { intents, intentsOfLastHour } from './intents.ts';
 import { statuses } from './statuses.ts';
-import { tenants } from './tenants.ts';
+import { HELD, PAUSE, tenants } from './tenants.ts';
 import { triggerTenant } from './trigger.ts';
 import { requireKeyInUse } from './vault-checks.ts';
 
@@ -305,15 +305,14 @@ export async function requestKeyRotation(
     return refuse({ because: 'no-key-admin' });
   }
   const hindered = holders.find(
-    ({ purpose, state, spec, deleting, ...user }) =>
-      purpose === 'umbrella-api' &&
-      state === 'active' &&
+    (user) =>
+      user.purpose === 'umbrella-api' &&
+      user.state === 'active' &&
       user.identity === identity &&
-      whyHeld({ spec, deleting }) !== null,
+      whyHeld(user) !== null,
   );
   if (hindered) {
-    const { tenantId: by, spec, deleting } = hindered;
-    return refuse({ because: 'hindered', by, mode: spec.mode, paused: spec.paused, deleting });
+    return refuse({ because: 'hindered', by: hindered.tenantId, held: whyHeld(hindered) ?? 'it is held' });
   }
   await tx
     .update(umbrellaKeys)
@@ -383,7 +382,7 @@ async function confirm(
          select from credentials join tenants on tenants.id = credentials.tenant_id
           where key_identity = any(${sql.param(allowedBy)}::text[]) and purpose = 'umbrella-api'
             and state = 'active'
-            and (tenants.deleting or tenants.spec ->> 'mode' <> 'repair' or (tenants.spec ->> 'paused')::boolean))
+            and ${HELD})
        and (cardinality(${sql.param(unused)}::text[]) = 0 or not exists (
          select from credentials
           where credentials.origin = umbrella_keys.origin and state = 'active'
@@ -496,6 +495,7 @@ async function holdersOf(tx: Executor, { identity, rotation }: StoredUmbrellaKey
       tenantId: tenants.id,
       spec: tenants.spec,
       deleting: tenants.deleting,
+      pause: PAUSE,
       credentialId: credentials.id,
       purpose: credentials.purpose,
       state: credentials.state,

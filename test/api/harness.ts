@@ -173,6 +173,7 @@ export const status: StatusView = {
   name: 'Acme MSP',
   mode: 'repair',
   paused: false,
+  pause: null,
   deleting: null,
   generation: 3,
   observedGeneration: 3,
@@ -357,6 +358,8 @@ export const fakeCommands = () => {
       }),
     ),
     answerAutomation: vi.fn<Commands['answerAutomation']>(async () => yes({ taken: true })),
+    pause: vi.fn<Commands['pause']>(async () => yes({ trigger: 8, until: AT })),
+    resume: vi.fn<Commands['resume']>(async () => yes({ trigger: 9 })),
     replaceCredential: vi.fn<Commands['replaceCredential']>(async () =>
       yes({ fingerprint: 'ffeeddcc00112233', trigger: 8 }),
     ),
@@ -392,6 +395,8 @@ export const BODIES: Record<string, object> = {
   'POST /tenants/:id/rotations': { by: 'Ada', reason: 'audit' },
   'POST /tenants/:id/rollback': { by: 'Ada', reason: 'audit' },
   'POST /tenants/:id/undelete': { by: 'Ada', reason: 'they stay' },
+  'POST /tenants/:id/pause': { by: 'Ada', reason: 'the vendor mends it', until: '2h' },
+  'POST /tenants/:id/resume': { by: 'Ada', reason: 'mended' },
   'POST /handoffs/:id/reveal': { by: 'Ada', reason: 'the window is closed' },
   'POST /handoffs/:id/submit': { by: 'Ada', publicKey: 'p', privateKey: 's' },
 };

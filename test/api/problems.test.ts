@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { describe, expect, it, test } from 'vitest';
+import { describe, expect, it, test, type Mock } from 'vitest';
 import type { Refusal } from '../../src/reconciler/commands.ts';
 import { addressOf, BODIES, HANDOFF_ID, startApi, tenant, REVEALER } from './harness.ts';
 
@@ -204,9 +204,12 @@ describe('what a command refuses', () => {
       'rotate',
       'rollback',
       'rotations',
+      'pause',
+      'resume',
       'audit',
     ] as const) {
-      commands[name].mockResolvedValue(gone);
+      // Of so many commands together the compiler can make no type.
+      (commands[name] as Mock<() => Promise<typeof gone>>).mockResolvedValue(gone);
     }
     const routes = (await allRoutes()).filter(({ url }) => url.startsWith('/tenants/:id'));
     expect(routes.length).toBeGreaterThan(12);

@@ -90,6 +90,7 @@ export const status: StatusView = {
   name: 'Cedar Cloud Services',
   mode: 'repair',
   paused: false,
+  pause: null,
   deleting: null,
   generation: 3,
   observedGeneration: 3,

@@ -28,6 +28,7 @@ import {
   MINUTE,
   NOW,
   observationOf,
+  pauseFor,
   refusal,
   specWith,
   weather,
@@ -61,6 +62,25 @@ describe('the conditions that say why nothing is changed', () => {
   table('Paused', [
     ['the spec does not say so', 'False NotPaused', /Not paused/, {}],
     ['the spec says so', 'True PausedBySpec', /changes nothing/, { spec: specWith({ paused: true }) }],
+    [
+      'a person paused it',
+      'True PausedByOperator',
+      /^Jo paused it until 2026-03-10T14:00:00\.000Z \(a freeze\): Parasol observes and changes nothing\.$/,
+      { pause: pauseFor(2 * HOUR) },
+    ],
+    [
+      'a person paused it, with no end',
+      'True PausedByOperator',
+      /^Jo paused it \(a freeze\)/,
+      { pause: pauseFor(null) },
+    ],
+    [
+      'both say so',
+      'True PausedByOperator',
+      /The spec says paused too/,
+      { pause: pauseFor(null), spec: specWith({ paused: true }) },
+    ],
+    ['the time of a person’s pause is up', 'False NotPaused', /Not paused/, { pause: pauseFor(0) }],
   ]);
   const umbrella = (parts: Partial<UmbrellaRotation>) => ({
     umbrellaRotation: {
@@ -263,6 +283,7 @@ describe('Ready', () => {
     ['all is well', 'True', evaluated()],
     ['repairs are held back by the cap', 'True', evaluated({ capReached: true })],
     ['the tenant is paused', 'True', evaluated({ spec: specWith({ paused: true }) })],
+    ['a person paused it', 'True', evaluated({ pause: pauseFor(HOUR) })],
     [
       'nothing is mapped, as declared',
       'True',

@@ -15,6 +15,7 @@ import type {
   UmbrellaKeyFact,
 } from '../../src/domain/observation.ts';
 import type { Failure } from '../../src/domain/outcome.ts';
+import type { Pause } from '../../src/domain/pause.ts';
 import type { PlanningGround } from '../../src/domain/ground.ts';
 import { PROCEDURE_ALLOW_LIST, PROCEDURE_LEVELS, tenantSpecSchema } from '../../src/domain/tenant.ts';
 import type { Level, TenantSpec } from '../../src/domain/tenant.ts';
@@ -235,7 +236,17 @@ export const circumstances = (parts: Partial<Circumstances> = {}): Circumstances
   rotation: null,
   umbrellaRotation: null,
   handoffs: [],
+  pause: null,
   ...parts,
+});
+
+/** A person's pause with so much of it left; null: it has no end. */
+export const pauseFor = (leftMs: number | null): Pause => ({
+  by: 'Jo',
+  reason: 'a freeze',
+  since: ago(HOUR),
+  until: leftMs === null ? null : ago(-leftMs),
+  leftMs,
 });
 
 export const groundWith = (parts: Partial<PlanningGround> = {}): PlanningGround => ({
@@ -249,6 +260,7 @@ export const groundWith = (parts: Partial<PlanningGround> = {}): PlanningGround 
   memory: noMemory(),
   integrated: { status: 'True', reason: 'Writing', message: 'umbrella-a wrote 3h ago.' },
   deleting: false,
+  pause: null,
   rotation: null,
   committed: true,
   overdueDeletions: [],
@@ -464,4 +476,5 @@ export const circumstancesOf = (ages: fc.Arbitrary<number> = age): fc.Arbitrary<
     rotation: fc.constant(null),
     umbrellaRotation: fc.constant(null),
     handoffs: fc.constant([]),
+    pause: fc.constant(null),
   });

@@ -13,7 +13,7 @@ type Event =
   | { do: 'look'; weather: Omit<Weather, 'meanwhile'>; meanwhile: Deed | null }
   | { do: 'sync'; rows: number }
   | { do: 'edit'; row: number }
-  | { do: 'mode'; mode: 'observe' | 'alert' | 'repair'; paused: boolean }
+  | { do: 'mode'; mode: 'observe' | 'alert' | 'repair'; paused: 'not' | 'by the spec' | 'by a person' }
   | { do: 'key'; how: 'right' | 'of another member' | 'deleted' | 'kept' }
   | { do: 'fair day' }
   | { do: Deed };
@@ -70,7 +70,8 @@ async function happen(world: World, event: Event): Promise<void> {
     case 'edit':
       return world.edit(event.row);
     case 'mode':
-      return world.change({ mode: event.mode, paused: event.paused });
+      world.pause(event.paused === 'by a person');
+      return world.change({ mode: event.mode, paused: event.paused === 'by the spec' });
     case 'key':
       return world.giveKey(event.how);
     case 'fair day':
@@ -117,7 +118,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant('mode' as const),
       mode: usually<'observe' | 'alert' | 'repair'>('repair', 'observe', 'alert'),
-      paused: usually(false, true),
+      paused: usually<'not' | 'by the spec' | 'by a person'>('not', 'by the spec', 'by a person'),
     }),
   },
   {
@@ -201,6 +202,7 @@ async function play(chosen: Setting, events: Event[]): Promise<World> {
 
 /** It ends, and so does another one after it. */
 async function ends(world: World): Promise<void> {
+  world.pause(false);
   world.change({ mode: 'repair', paused: false });
   for (let rotations = 0; rotations < 2; rotations += 1) {
     for (let days = 0; days < 30 && world.rotation; days += 1) await world.fairDay();

@@ -1,3 +1,4 @@
+import type { Pause } from '../../src/domain/pause.ts';
 import type { HeldCredential } from '../../src/domain/credential.ts';
 import { isLive, type Handoff, type HandoffKind } from '../../src/domain/handoff.ts';
 import type { OwnedObject } from '../../src/domain/ground.ts';
@@ -105,6 +106,8 @@ export class World {
   #before: { members: Member[]; at: number } = { members: [], at: 0 };
   #nextInMs = 0;
   #generation = 1;
+  #pause: Pause | null = null;
+  #decisions = 0;
 
   readonly #unmapped: boolean;
   /** Keys that nothing tells of. */
@@ -264,7 +267,7 @@ export class World {
   #writes(): ConnectWiseWrites {
     const written = <T>(what: string, effect: () => T): Promise<Outcome<T>> => {
       this.#claim(
-        this.spec.mode === 'repair' && !this.spec.paused,
+        this.spec.mode === 'repair' && !this.spec.paused && this.#pause === null,
         'nothing is written where nothing may be',
       );
       const { answers } = this.#weather;
@@ -415,6 +418,13 @@ export class World {
     this.spec = { ...this.spec, ...change };
     this.#generation += 1;
   }
+  /** A person pauses the tenant, or resumes it. */
+  pause(on: boolean): void {
+    this.#pause = on
+      ? { by: 'ann', reason: 'a freeze', since: this.now.toISOString(), until: null, leftMs: null }
+      : null;
+    this.#decisions += 1;
+  }
 
   /** Everybody does what is asked, Umbrella works, and nothing fails, for so many days. */
   async fairDay(): Promise<void> {
@@ -469,6 +479,8 @@ export class World {
       id: this.spec.id,
       spec: this.spec,
       generation: this.#generation,
+      decisions: this.#decisions,
+      pause: this.#pause,
       createdAt: at,
       updatedAt: at,
       deleting: false,
@@ -494,12 +506,13 @@ export class World {
           rotation: this.rotation,
           umbrellaRotation: null,
         }),
-      openIntent: (_, intent, { generation, rotation }) => {
+      openIntent: (_, intent, { generation, decisions, rotation }) => {
         if (this.#weather.crash === 'before a write') {
           return Promise.resolve({ granted: false, because: 'claim-lost' });
         }
         const wished = rotation && (this.rotation?.wish?.at ?? null) !== rotation.wishedAt;
-        if (generation !== this.#generation || wished) {
+        const decided = generation !== this.#generation || decisions !== this.#decisions;
+        if (decided || wished) {
           return Promise.resolve({ granted: false, because: 'spec-changed' });
         }
         if (this.intents.some(({ key }) => key === intent.key)) {

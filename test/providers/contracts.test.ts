@@ -97,7 +97,7 @@ async function driveUmbrella(console: 'msp' | 'mssp'): Promise<JournalEntry[]> {
     await umbrella.apiKeys(keys.keyAdmin, context),
   ];
   const key = { name: 'made', description: 'Made here', scopes: ['admin.customers:read'] };
-  const passes = { name: 'made', confirm: () => Promise.resolve(true) };
+  const passes = { name: 'made', pause: null, confirm: () => Promise.resolve(true) };
   const made = await umbrella
     .writes(keys.keyAdmin, context, { ...passes, deletable: new Set() })
     .createApiKey({ ...key, allowedIPs: ['192.0.2.1/32'], expiresAt: '2027-01-01T00:00:00.000Z' });

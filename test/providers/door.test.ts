@@ -83,6 +83,22 @@ describe.each(PLANNED)('%s', (_, planned) => {
     expect(at.vendors.callsOf(at.context).writes).toBe(0);
   });
 
+  test('is barred while a person’s pause is known, and nothing is asked', async () => {
+    const at = await setting();
+    const pause = {
+      by: 'Jo',
+      reason: 'a freeze',
+      since: '2026-03-10T12:00:00.000Z',
+      until: null,
+      leftMs: null,
+    };
+    const confirm = () => Promise.reject(new Error('not to be asked'));
+    expect(await attempt(at, { pause, confirm })).toMatchObject({
+      failure: { kind: 'Barred', detail: 'Jo paused it (a freeze)' },
+    });
+    expect(writesIn(at.sent())).toEqual([]);
+  });
+
   test('is barred when the claim or the spec is no longer what it was', async () => {
     const at = await setting();
     expect(await attempt(at, { confirm: () => Promise.resolve(false) })).toMatchObject(barred);
@@ -296,6 +312,7 @@ test('whatever is asked for, no write is sent unless mode, spec, ownership, role
       const pass: WritePass = {
         ownedMembers: new Set(owned),
         roleId,
+        pause: null,
         confirm: () => Promise.resolve(rest.confirmed),
       };
       // Quotas of a minute are not what this is about.

@@ -119,7 +119,13 @@ interface SpecFields {
 export function passFor(roleId: number | null, fields: Partial<WritePass> = {}): WritePass {
   const everyMember = new Set<number>();
   everyMember.has = () => true;
-  return { ownedMembers: everyMember, roleId, confirm: () => Promise.resolve(true), ...fields };
+  return {
+    ownedMembers: everyMember,
+    roleId,
+    pause: null,
+    confirm: () => Promise.resolve(true),
+    ...fields,
+  };
 }
 
 export function specFor(

@@ -20,6 +20,7 @@ type Bench = Awaited<ReturnType<typeof bench>>;
 const passOf = (fields: Partial<ApiKeyPass> = {}): ApiKeyPass => ({
   name: KEY.name,
   deletable: new Set(),
+  pause: null,
   confirm: () => Promise.resolve(true),
   ...fields,
 });
@@ -169,6 +170,10 @@ describe('the last door', () => {
     ['the claim is lost', { confirm: () => Promise.resolve(false) }],
     ['another name was decided on', { name: 'parasol-2' }],
     ['no key is to be made', { name: null }],
+    [
+      'a person paused the tenant',
+      { pause: { by: 'Jo', reason: 'a freeze', since: '', until: null, leftMs: null } },
+    ],
   ])('is shut when %s', async (_, fields) => {
     const at = await bench();
     expect(await make(at, passOf(fields))).toMatchObject(BARRED);

@@ -426,6 +426,15 @@ describe('before anything leaves', () => {
 
   test.each([
     ['a pause', (acme: Scene) => acme.change({ ...robotSpec(acme), paused: true })],
+    [
+      'a person’s pause',
+      async (acme: Scene) =>
+        void value(
+          await acme.ask((commands) =>
+            commands.pause('acme', { by: 'ann', reason: 'a freeze', until: null }),
+          ),
+        ),
+    ],
     ['another mode', (acme: Scene) => acme.change({ ...robotSpec(acme), mode: 'observe' })],
     [
       'a rollback',

@@ -97,6 +97,34 @@ describe('the audit', () => {
     expect(await desk.dump()).not.toContain('told-m-private');
   });
 
+  test('of a pause tells who paused, what was before, and who ended it', async () => {
+    const commands = desk.commands.as(caller());
+    await applied(commands, input('paused'));
+    value(await commands.pause('paused', { by: 'Ada', reason: 'a freeze', until: '2h' }));
+    value(await commands.pause('paused', { by: 'Bob', reason: 'a longer one', until: null }));
+    value(await commands.resume('paused', { by: 'Eve', reason: 'it thawed' }));
+    // Nothing is paused, so that nothing was done.
+    expect(refusal(await commands.resume('paused', { by: 'Eve', reason: 'x' }))).toBe(
+      'conflict: paused is not paused.',
+    );
+    const [, ...told] = await auditOf('paused');
+    expect(told).toMatchObject([
+      { action: 'tenant.pause', reason: 'a freeze', before: null, after: { by: 'Ada' } },
+      {
+        action: 'tenant.pause',
+        reason: 'a longer one',
+        before: { by: 'Ada', reason: 'a freeze' },
+        after: { by: 'Bob', until: null },
+      },
+      {
+        action: 'tenant.resume',
+        reason: 'it thawed',
+        before: { by: 'Bob', until: null },
+        after: { by: 'Eve' },
+      },
+    ]);
+  });
+
   test('of a hand-off tells who had it, what was given, and who saw a pair', async () => {
     const commands = desk.commands.as(caller());
     await applied(commands, input('handed', { mode: 'repair' }));
@@ -174,6 +202,8 @@ describe('tenants outside of a scope', () => {
     ['rotate', (commands, id) => commands.rotate(id, { ...ASKED, credential: 'integration' })],
     ['rotate the other', (commands, id) => commands.rotate(id, { ...ASKED, credential: 'umbrella-api' })],
     ['rollback', (commands, id) => commands.rollback(id, ASKED)],
+    ['pause', (commands, id) => commands.pause(id, { ...ASKED, until: null })],
+    ['resume', (commands, id) => commands.resume(id, ASKED)],
     ['delete', (commands, id) => commands.deleteTenant(id, leaving())],
     ['take a deletion back', (commands, id) => commands.keepTenant(id, ASKED)],
     ['replace', (commands, id) => commands.replaceTenant(input(id), null)],

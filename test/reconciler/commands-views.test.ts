@@ -175,6 +175,7 @@ describe('the status', () => {
       name: 'blank MSP',
       mode: 'observe',
       paused: false,
+      pause: null,
       deleting: null,
       generation: 1,
       observedGeneration: null,

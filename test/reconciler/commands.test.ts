@@ -352,9 +352,9 @@ describe('a tenant is deleted', () => {
   });
 
   test.each([
-    ['observe', false, /mode observe writes nothing\. Say mode: repair, or onDelete: orphan/],
-    ['alert', false, /mode alert writes nothing\. Say mode: repair, or onDelete: orphan/],
-    ['repair', true, /the tenant is paused\. Say paused: false, or onDelete: orphan/],
+    ['observe', false, /mode observe writes nothing\. Say mode: repair first\. Or say onDelete: orphan/],
+    ['alert', false, /mode alert writes nothing\. Say mode: repair first\. Or say onDelete: orphan/],
+    ['repair', true, /the tenant is paused\. Say paused: false first\. Or say onDelete: orphan/],
   ])('not where its members are to be switched off in mode %s, paused: %s', async (mode, paused, message) => {
     const id = `off-${mode}`;
     await applied(commands, input(id, { mode, paused, onDelete: 'deactivate-members' }));

@@ -15,6 +15,13 @@ const membersOf = ({ world }: Scene) =>
 const rolesOf = ({ world }: Scene) =>
   world.viewCompany('acme').roles.filter(({ name }) => name === 'Umbrella');
 
+const pause = (acme: Scene) =>
+  acme.ask((commands) => commands.pause('acme', { by: 'ann', reason: 'a freeze', until: '2h' }));
+const resumed = async (acme: Scene) => {
+  await pause(acme);
+  return acme.ask((commands) => commands.resume('acme', { by: 'ann', reason: 'thawed' }));
+};
+
 /** A trouble with its one repair: what makes it, what it is on the wire, and whether it was made. */
 const REPAIRS: [Trouble, SceneOptions, string, (acme: Scene) => number][] = [
   ['role-missing', {}, 'POST /system/securityroles', (acme) => rolesOf(acme).length],
@@ -48,6 +55,8 @@ describe.each(REPAIRS)('%s', (trouble, options, write, made) => {
 
   test.each<[string, (acme: Scene) => Promise<unknown>]>([
     ['the tenant was paused', (acme) => acme.change({ paused: true })],
+    ['a person paused it', pause],
+    ['a person paused it and resumed it', resumed],
     ['the mode became observe', (acme) => acme.change({ mode: 'observe' })],
     ['the tenant is to be deleted', (acme) => acme.store.desk.requestDelete('acme', LEAVING, [], 'deletion')],
     ['another replica has the tenant', (acme) => acme.takeAway()],
@@ -61,6 +70,7 @@ describe.each(REPAIRS)('%s', (trouble, options, write, made) => {
 
   test.each<[string, (acme: Scene) => Promise<unknown>]>([
     ['the tenant was paused', (acme) => acme.change({ paused: true })],
+    ['a person paused it', pause],
     ['another replica has the tenant', (acme) => acme.takeAway()],
   ])('does not leave by the last door where %s since the intent', async (_, what) => {
     const acme = await given(trouble, options);

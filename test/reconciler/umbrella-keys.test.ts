@@ -246,16 +246,30 @@ describe('what a tenant allows', () => {
     const scene = await asked();
     await scene.change('cedar', { mode: 'observe' });
     const rotation = await scene.turns(3);
-    expect(rotation).toMatchObject({ phase: 'Pending', held: 'cedar uses the key, and is in mode observe.' });
+    expect(rotation).toMatchObject({
+      phase: 'Pending',
+      held: 'cedar uses the key: mode observe writes nothing.',
+    });
     expect(scene.applied()).toEqual([]);
     await scene.change('cedar', { mode: 'repair' });
     await scene.turns(10);
     await expectRotated(scene);
   });
 
-  test.each(['before the key is made', 'before the old one is deleted'] as const)(
-    'a pause that comes %s, after it was decided on, keeps it from leaving',
-    async (when) => {
+  const spec = (on: boolean) => (scene: KeyScene) => scene.change('birch', { paused: on });
+  const person = (on: boolean) => async () => {
+    const asked = { by: 'ann', reason: 'a freeze', until: null };
+    if (on) await store.desk.pause('birch', asked, [], 'test');
+    else await store.desk.resume('birch', { by: 'ann', reason: 'thawed' }, [], 'test');
+  };
+  test.each([
+    ['spec’s', 'before the key is made', spec, 'birch uses the key: the tenant is paused.'],
+    ['spec’s', 'before the old one is deleted', spec, 'birch uses the key: the tenant is paused.'],
+    ['person’s', 'before the key is made', person, 'birch uses the key: ann paused it (a freeze).'],
+    ['person’s', 'before the old one is deleted', person, 'birch uses the key: ann paused it (a freeze).'],
+  ])(
+    'a %s pause that comes %s, after it was decided on, keeps it from leaving',
+    async (_, when, pause, words) => {
       const scene = await asked();
       const { keys } = scene.deps;
       const write = when === 'before the key is made' ? ':make:' : ':remove:';
@@ -266,17 +280,17 @@ describe('what a tenant allows', () => {
           const verdict = await keys.openIntent(claim, rotation, intent, bounds);
           if (intent.key.includes(write) && !paused) {
             paused = true;
-            await scene.change('birch', { paused: true });
+            await pause(true)(scene);
           }
           return verdict;
         },
       };
       const held = await scene.turns(8);
       expect(paused).toBe(true);
-      expect(held.held).toContain('birch uses the key, and is paused.');
+      expect(held.held).toContain(words);
       expect(scene.applied()).toEqual(write === ':make:' ? [] : ['POST']);
       expect(await usedAgain(scene)).toMatchObject({ ok: true });
-      await scene.change('birch', { paused: false });
+      await pause(false)(scene);
       await scene.turns(15);
       await expectRotated(scene);
     },
@@ -630,7 +644,7 @@ describe('what a person asks', () => {
     await scene.change('acme', { mode: 'alert' });
     expect(await refusal(rotate(scene, 'acme'))).toContain('acme cannot be rotated');
     expect(await refusal(rotate(scene, 'birch'))).toBe(
-      'acme uses the same Umbrella key, and is in mode alert: a shared key is rotated for all or none.',
+      'acme uses the same Umbrella key (mode alert writes nothing): a shared key is rotated for all or none.',
     );
     await scene.change('acme', { mode: 'repair' });
     await store.pool.query(`delete from credentials where purpose = 'umbrella-key-admin'`);

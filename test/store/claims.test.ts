@@ -52,7 +52,7 @@ describe('taking tenants', () => {
     const claim = await claimOf(other, 'acme', 'alive');
     expect(claim.token).toBe(old.token + 1);
     expect(await store.claims.heartbeat([old], LEASE)).toEqual([old]);
-    expect(await store.claims.confirm(old, 1_000, 1)).toBe(false);
+    expect(await store.claims.confirm(old, 1_000, { generation: 1, decisions: 0 })).toBe(false);
     const before = await rowCounts(store);
     expect(await store.reconciles.record(old, resultOf())).toBe(false);
     expect(await rowCounts(store)).toEqual(before);
@@ -78,7 +78,7 @@ describe('a claim', () => {
     await runOut(store, 'acme');
     expect(await store.claims.heartbeat([claim], LEASE)).toEqual([]);
     expect(await store.claims.nextDueInMs()).toBeGreaterThan(20_000);
-    expect(await store.claims.confirm(claim, 60_000, 1)).toBe(true);
+    expect(await store.claims.confirm(claim, 60_000, { generation: 1, decisions: 0 })).toBe(true);
     expect(await store.claims.nextDueInMs()).toBeGreaterThan(50_000);
   });
 
@@ -86,8 +86,32 @@ describe('a claim', () => {
     await given(store, 'acme');
     const claim = await claimOf(store, 'acme');
     await store.desk.apply([writeOf('acme', { expected: 1, spec: specOf('acme', { name: 'Other' }) })]);
-    expect(await store.claims.confirm(claim, 1_000, 1)).toBe(false);
-    expect(await store.claims.confirm(claim, 1_000, 2)).toBe(true);
+    expect(await store.claims.confirm(claim, 1_000, { generation: 1, decisions: 0 })).toBe(false);
+    expect(await store.claims.confirm(claim, 1_000, { generation: 2, decisions: 0 })).toBe(true);
+  });
+
+  it('is not confirmed once a person decided something, nor while a pause holds', async () => {
+    await given(store, 'acme');
+    const claim = await claimOf(store, 'acme');
+    const pause = (until: string | null) =>
+      store.desk.pause('acme', { by: 'Jo', reason: 'a freeze', until }, [], 'paused');
+    const confirmed = (decisions: number) => store.claims.confirm(claim, 1_000, { generation: 1, decisions });
+    expect(await confirmed(0)).toBe(true);
+    await pause(null);
+    expect([await confirmed(0), await confirmed(1)]).toEqual([false, false]);
+    // Its time is up: by the database's clock it holds nothing any more, told or not.
+    await pause('2026-01-01T00:00:00.000Z');
+    expect([await confirmed(1), await confirmed(2)]).toEqual([false, true]);
+    await pause('2999-01-01T00:00:00.000Z');
+    expect(await confirmed(3)).toBe(false);
+    await store.desk.resume('acme', { by: 'Jo', reason: 'thawed' }, [], 'resumed');
+    expect([await confirmed(3), await confirmed(4)]).toEqual([false, true]);
+  });
+
+  it('is not confirmed where the mode writes nothing', async () => {
+    await store.desk.apply([writeOf('acme', { spec: { ...specOf('acme'), mode: 'observe' } })]);
+    const claim = await claimOf(store, 'acme');
+    expect(await store.claims.confirm(claim, 1_000, { generation: 1, decisions: 0 })).toBe(false);
   });
 
   it('that is given back leaves the tenant due at once', async () => {

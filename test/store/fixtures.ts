@@ -19,6 +19,7 @@ export const specOf = (id: string, change: { name?: string; companyId?: string }
   tenantSpecSchema.parse({
     id,
     name: change.name ?? id,
+    mode: 'repair',
     connectwise: {
       site: 'https://na.myconnectwise.net',
       companyId: change.companyId ?? id,
@@ -112,6 +113,7 @@ export const resultOf = (change: Partial<Result> = {}): Result => ({
   rotation: null,
   provedAt: {},
   next: { inMs: 3_600_000, failures: 0 },
+  pauseOver: null,
   forget: null,
   ...change,
 });

@@ -46,7 +46,7 @@ const opening = {
   deadline: '2026-02-01T00:00:00.000Z',
 };
 const intent = (key = 'role:Umbrella'): NewIntent => ({ id: newId(), key, action: 'create', request: {} });
-const BOUNDS = { generation: 1, deleting: false, rotation: null, perHour: 10 };
+const BOUNDS = { generation: 1, decisions: 0, deleting: false, rotation: null, perHour: 10 };
 
 describe('recording a run', () => {
   it('writes all of it at once, or nothing', async () => {
@@ -423,8 +423,8 @@ describe('what is kept for a time', () => {
     });
     expect(await store.housekeeping.census()).toEqual({
       tenants: expect.arrayContaining([
-        { mode: 'observe', ready: 'False', count: 1 },
-        { mode: 'observe', ready: null, count: 1 },
+        { mode: 'repair', ready: 'False', count: 1 },
+        { mode: 'repair', ready: null, count: 1 },
       ]),
       handoffs: [{ kind: 'grant-role-levels', state: 'open', overdue: false, count: 1 }],
       rotations: [{ phase: 'Pending', stuck: true, count: 1 }],

@@ -149,6 +149,7 @@ describe('what a person asks of a rotation', () => {
   });
   const bounds = (rotation: Rotation, wishedAt: string | null) => ({
     generation: 1,
+    decisions: 0,
     deleting: false,
     perHour: 10,
     rotation: { id: rotation.id, wishedAt },

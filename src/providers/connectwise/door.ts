@@ -1,3 +1,4 @@
+import { whyNoWrite } from '../../domain/ground.ts';
 import type { Reference } from '../../domain/observation.ts';
 import type { Failure } from '../../domain/outcome.ts';
 import { expectedMembers, sameIdentifier, type TenantSpec } from '../../domain/tenant.ts';
@@ -28,8 +29,8 @@ export function lastDoor(spec: TenantSpec, pass: WritePass, hasTime: () => boole
 }
 
 function objectionTo(leaving: Leaving, spec: TenantSpec, pass: WritePass): string | null {
-  if (spec.mode !== 'repair') return `the tenant's mode is ${spec.mode}`;
-  if (spec.paused) return 'the tenant is paused';
+  const held = whyNoWrite({ spec, pause: pass.pause });
+  if (held !== null) return held;
   if ('name' in leaving) {
     const { name } = spec.connectwise.role;
     return leaving.name === name ? null : `the spec names the role ${name}, not ${leaving.name}`;

@@ -1,3 +1,4 @@
+import { whyNoWrite } from '../../domain/ground.ts';
 import type { Failure } from '../../domain/outcome.ts';
 import type { TenantSpec } from '../../domain/tenant.ts';
 import type { ApiKeyPass } from '../../reconciler/ports.ts';
@@ -12,12 +13,12 @@ export type Leaving = { makes: string } | { deletes: string };
  */
 export async function objectionTo(
   leaving: Leaving,
-  { mode, paused }: TenantSpec,
+  spec: TenantSpec,
   pass: ApiKeyPass,
   hasTime: () => boolean,
 ): Promise<Failure | null> {
-  if (mode !== 'repair') return barred(`the tenant's mode is ${mode}`);
-  if (paused) return barred('the tenant is paused');
+  const held = whyNoWrite({ spec, pause: pass.pause });
+  if (held !== null) return barred(held);
   if ('makes' in leaving && leaving.makes !== pass.name)
     return barred(`no key ${leaving.makes} is to be made`);
   if ('deletes' in leaving && !pass.deletable.has(leaving.deletes)) {

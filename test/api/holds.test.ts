@@ -1,0 +1,39 @@
+import { describe, expect, it, test } from 'vitest';
+import { startApi } from './harness.ts';
+
+const asked = { by: 'Ada', reason: 'the vendor mends it' };
+
+describe('a pause', () => {
+  test.each([
+    ['for a time', '2h', '2h'],
+    ['until a moment', '2026-12-01T06:00:00Z', '2026-12-01T06:00:00Z'],
+    ['until a moment elsewhere', '2026-12-01T06:00:00+02:00', '2026-12-01T06:00:00+02:00'],
+    ['until it is resumed', undefined, null],
+  ])('%s is asked for with who and why', async (_, until, expected) => {
+    const { call, commands } = startApi();
+    const answer = await call('POST', '/tenants/acme/pause', { payload: { ...asked, until } });
+    expect(answer.statusCode).toBe(202);
+    expect(answer.json()).toMatchObject({ trigger: 8 });
+    expect(commands.pause).toHaveBeenCalledWith('acme', { ...asked, until: expected });
+  });
+
+  test.each([
+    ['no reason', { by: 'Ada' }, 'reason'],
+    ['nobody', { reason: 'x' }, 'by'],
+    ['a time without its zone', { ...asked, until: '2026-12-01T06:00:00' }, 'until'],
+    ['a day', { ...asked, until: 'tomorrow' }, 'until'],
+    ['a name that is no field', { ...asked, untill: '2h' }, ''],
+  ])('with %s is refused', async (_, payload, path) => {
+    const { call, commands } = startApi();
+    const answer = await call('POST', '/tenants/acme/pause', { payload });
+    expect(answer.json()).toMatchObject({ status: 400, errors: [{ path }] });
+    expect(commands.pause).not.toHaveBeenCalled();
+  });
+
+  it('is ended with who and why', async () => {
+    const { call, commands } = startApi();
+    const answer = await call('POST', '/tenants/acme/resume', { payload: asked });
+    expect([answer.statusCode, answer.json()]).toEqual([202, { trigger: 9 }]);
+    expect(commands.resume).toHaveBeenCalledWith('acme', asked);
+  });
+});
