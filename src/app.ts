@@ -17,6 +17,7 @@ import { kekViews } from './reconciler/command-views.ts';
 import { createCommands } from './reconciler/create-commands.ts';
 import { examine, type ExamineRequest } from './reconciler/doctor.ts';
 import { takeApart } from './reconciler/given-keys.ts';
+import { createLive } from './reconciler/live.ts';
 import { createLoop, LOOP_DEFAULTS, type LoopOptions } from './reconciler/loop.ts';
 import { createMetrics } from './reconciler/metrics.ts';
 import type { HeldKey } from './reconciler/observe.ts';
@@ -337,8 +338,14 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
 
   let draining = false;
   const envelopes = createEnvelopes();
+  const live = createLive({
+    eventLog: store.eventLog,
+    desk: store.desk,
+    clock,
+    log: log.child({ part: 'live' }),
+  });
   const answering = { desk: store.desk, deliveries: store.deliveries, envelopes, vault, clock, ids };
-  const commands: Commands = createCommands(answering);
+  const commands: Commands = createCommands({ ...answering, live });
   const api = buildApi({
     commands,
     authenticate: async (hash) => {
@@ -374,6 +381,8 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
     notices: base.notices,
     async stop() {
       draining = true;
+      // Whoever follows goes to another replica now, not when this one is gone.
+      live.end();
       await calendar.stop();
       // The API answers while runs end, so that probes and people see what happens.
       await Promise.all([loop.drain(config.drainMs), keyLoop.drain(config.drainMs)]);

@@ -437,13 +437,13 @@ export const triggered = z.object({
 export const atTenant = z.object({ id: tenantIdSchema });
 export const atHandoff = z.object({ id: z.guid() });
 
-const limit = z.coerce.number().int().min(1).max(200).default(50);
+export const pageLimit = z.coerce.number().int().min(1).max(200).default(50);
 const cursor = z
   .string()
   .regex(/^[A-Za-z0-9_.:-]{1,100}$/, 'must be the `next` of the page before')
   .optional();
-export const forwardPage = z.strictObject({ after: cursor, limit });
-export const backwardPage = z.strictObject({ before: cursor, limit });
+export const forwardPage = z.strictObject({ after: cursor, limit: pageLimit });
+export const backwardPage = z.strictObject({ before: cursor, limit: pageLimit });
 
 /** Loose, since validation replaces the headers and the other ones are still needed. */
 export const ifMatch = z.looseObject({

@@ -10,9 +10,12 @@ import type { Rotation, RotationCause, RotationPhase } from '../domain/rotation.
 import type { KeyPair } from '../domain/secret.ts';
 import type { Purpose, TenantInput, TenantSpec } from '../domain/tenant.ts';
 import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
+import type { EventWish, LoggedEvent } from './event-log.ts';
+import type { EventListener, Gap } from './follower.ts';
 import type { RekeyProgress } from './keyring.ts';
+import type { Waited, Wanted } from './waits.ts';
 
-export type { Caller, RekeyProgress };
+export type { Caller, EventListener, Gap, LoggedEvent, RekeyProgress };
 
 /**
  * The use cases: the only way in, shared by the API and the CLI. A command either did all that it says or
@@ -246,6 +249,8 @@ export interface EventView {
   data: Record<string, unknown> | null;
 }
 
+export type EventPage = { limit: number } & ({ before: number | null } | { after: number });
+
 /** One Umbrella customer and the configuration that it was matched to (rulings 5). */
 export interface CustomerView {
   customerId: number | null;
@@ -344,12 +349,24 @@ export interface Commands {
   tenant(id: string): Promise<Answer<TenantView>>;
   tenants(page: { after: string | null; limit: number }): Promise<Page<TenantSummary>>;
   status(id: string): Promise<Answer<StatusView>>;
+  /** The first status that is as wanted; what is once the time is up. */
+  waitForStatus(id: string, wanted: Wanted): Promise<Answer<Waited>>;
   plan(id: string): Promise<Answer<PlanView>>;
   /** Every pair that the tenant ever had, newest first. */
   credentials(id: string): Promise<Answer<CredentialView[]>>;
   customers(id: string): Promise<Answer<CustomerView[]>>;
   /** The number of the trigger: handled once the status says `trigger.handled` is at least that. */
   reconcile(id: string, reason: string): Promise<Answer<{ trigger: number }>>;
+  /** A page of every tenant's events: newest first, or those after a place in order, for who polls. */
+  fleetEvents(page: EventPage, filter: EventWish): Promise<Page<EventView>>;
+  /**
+   * Tells the listener of every wanted event after that place, once and in order; null: from now on. Resolves once
+   * it has caught up; what it returns lets it go.
+   */
+  followEvents(
+    asked: { after: number | null; filter: EventWish },
+    listener: EventListener,
+  ): Promise<() => void>;
   events(id: string, page: { before: string | null; limit: number }): Promise<Answer<Page<EventView>>>;
   runs(id: string, page: { before: string | null; limit: number }): Promise<Answer<Page<RunView>>>;
   handoffs(filter: { tenant: string | null; live: boolean }): Promise<Handoff[]>;

@@ -13,10 +13,12 @@ import {
   summaryView,
   tenantView,
 } from './command-views.ts';
-import type { Answer, Commands, TenantView } from './commands.ts';
+import type { Answer, Commands, EventPage, EventView, Page, TenantView } from './commands.ts';
 import { beingDeleted, deleteTenant, keepTenant } from './deletions.ts';
 import { pause, resume } from './holds.ts';
 import { keyAudit } from './key-audit.ts';
+import type { EventFilter, EventLog } from './event-log.ts';
+import type { Live } from './live.ts';
 import type { Clock, Deliveries, Desk, Envelopes, Ids, TenantRecord, Vault } from './ports.ts';
 import { reveal, rollback, rotate } from './rotations.ts';
 import { rotateUmbrellaKey } from './umbrella-requests.ts';
@@ -29,13 +31,15 @@ export interface CommandDeps {
   ids: Ids;
   deliveries: Deliveries;
   envelopes: Envelopes;
+  live: Live;
   /** Who asks; absent: Parasol itself. */
   caller?: Caller;
 }
 
 /** The use cases over the store and the vault. None of them calls a vendor: a run does, once it is triggered. */
 export function createCommands(deps: CommandDeps): Commands {
-  const { desk, clock } = deps;
+  const { desk, clock, live, caller } = deps;
+  const scope = caller?.scope ?? null;
 
   const view = async (id: string): Promise<Answer<TenantView>> => {
     const [found] = await desk.tenants([id]);
@@ -99,6 +103,9 @@ export function createCommands(deps: CommandDeps): Commands {
     },
 
     status: (id) => shown(id, (record) => statusView(record, clock.now())),
+    // Everybody's wait rests on the same reads, so that who may wait is asked apart.
+    waitForStatus: async (id, wanted) =>
+      (await desk.marks([id])).has(id) ? live.waits.wait(id, wanted) : noTenant(id),
     plan: (id) => shown(id, planView),
     customers: (id) => shown(id, customerViews),
 
@@ -112,6 +119,9 @@ export function createCommands(deps: CommandDeps): Commands {
       return trigger === null ? noTenant(id) : done({ trigger });
     },
 
+    fleetEvents: (page, filter) => fleetEvents(live.eventLog, page, { ...filter, scope }),
+    followEvents: ({ after, filter }, listener) =>
+      live.follower.follow({ after, filter: { ...filter, scope } }, listener),
     events: async (id, page) => history(id, await desk.events(id, page)),
     runs: async (id, page) => history(id, await desk.runs(id, page)),
 
@@ -161,6 +171,17 @@ export function createCommands(deps: CommandDeps): Commands {
     resume: (id, asked) => resume(deps, id, asked),
     replaceCredential: (id, purpose, pair, member) => replaceCredential(deps, id, purpose, pair, member),
   };
+}
+
+async function fleetEvents(
+  eventLog: EventLog,
+  page: EventPage,
+  filter: EventFilter,
+): Promise<Page<EventView>> {
+  if ('before' in page) return eventLog.page(page, filter);
+  const { events } = await eventLog.after(page.after, await eventLog.head(), filter, page.limit + 1);
+  const items = events.slice(0, page.limit).map(({ event }) => event);
+  return { items, next: events.length > page.limit ? (items.at(-1)?.id ?? null) : null };
 }
 
 const notAPerson = () =>

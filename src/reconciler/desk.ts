@@ -206,6 +206,11 @@ export interface Desk {
   >;
 
   tenant(id: string): Promise<TenantRecord | null>;
+  /**
+   * What differs, by tenant, whenever a run was recorded or asked for, or the spec was changed: told by one cheap
+   * statement. A tenant that is gone has none.
+   */
+  marks(ids: string[]): Promise<Map<string, string>>;
   /** Those of these tenants that exist, with every credential that they ever had. */
   tenants(ids: string[]): Promise<{ tenant: StoredTenant; credentials: HeldCredential[] }[]>;
   /** Everything about a tenant's keys; null: there is no such tenant. */

@@ -446,6 +446,8 @@ export interface Housekeeping {
 
 /** What the commands need of the store: the other half of what the store implements. */
 export type * from './desk.ts';
+/** The log of events. */
+export type * from './event-log.ts';
 /** What work that goes to automations needs. */
 export type * from './deliveries.ts';
 /** What the rotation of Umbrella's API keys needs of it. */

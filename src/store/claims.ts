@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { Claim, ClaimedTenant, Claims } from '../reconciler/ports.ts';
-import type { TriggerListener } from './listener.ts';
+import { TRIGGER_CHANNEL } from './database.ts';
+import type { Listener } from './listener.ts';
 import { NO_WRITE_NOW } from './tenants.ts';
 
 /**
@@ -73,7 +74,7 @@ interface TakenRow {
   cause: string | null;
 }
 
-export const createClaims = (pool: pg.Pool, listener: TriggerListener): Claims => ({
+export const createClaims = (pool: pg.Pool, listener: Listener): Claims => ({
   async take(owner, limit, leaseMs) {
     if (limit <= 0) return [];
     const { rows } = await pool.query<TakenRow>({
@@ -115,7 +116,7 @@ export const createClaims = (pool: pg.Pool, listener: TriggerListener): Claims =
     const ms = rows[0]?.ms ?? null;
     return ms === null ? null : Math.max(0, ms);
   },
-  onTrigger: (listen) => listener.add(listen),
+  onTrigger: (listen) => listener.add(TRIGGER_CHANNEL, () => listen()),
 });
 
 const identity = (claim: Claim) => [claim.tenantId, claim.token, claim.owner];

@@ -10,6 +10,10 @@ export type Executor = PgDatabase<NodePgQueryResultHKT>;
 
 /** The channel that says which tenant was triggered. */
 export const TRIGGER_CHANNEL = 'parasol_trigger';
+/** The channel that says of which tenant something was committed that others may wait for. */
+export const CHANGE_CHANNEL = 'parasol_change';
+export const CHANNELS = [TRIGGER_CHANNEL, CHANGE_CHANNEL] as const;
+export type Channel = (typeof CHANNELS)[number];
 
 /** Advisory locks that Parasol takes: `pg_advisory_lock(space, lock)`. */
 export const LOCKS = { space: 0x70617261, migrate: 1, intents: 2, rotations: 3, occupancy: 4 } as const;

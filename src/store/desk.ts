@@ -17,6 +17,7 @@ import { addAudit } from './audit.ts';
 import { addCredential, credentials, credentialsOf, toCredential, toRecord } from './credentials.ts';
 import type { Database, Executor } from './database.ts';
 import { StoreError, toStoreError } from './database.ts';
+import { placeEvents } from './event-log.ts';
 import { addEvents, events as eventRows, keyEvents, pageOfEvents } from './events.ts';
 import { automationNow, destroyAnswerKey, handoffs, listHandoffs, toHandoff, toPeople } from './handoffs.ts';
 import { listSpec } from './listings.ts';
@@ -188,6 +189,19 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
       };
     }, ONE_SNAPSHOT),
 
+  async marks(ids) {
+    const { generation, deleting, triggerSeq, handledSeq } = tenants;
+    const rows = await db
+      .select({
+        id: tenants.id,
+        mark: sql<string>`concat_ws(' ', ${generation}, ${deleting}, ${triggerSeq}, ${handledSeq}, ${statuses.observedAt})`,
+      })
+      .from(tenants)
+      .leftJoin(statuses, eq(statuses.tenantId, tenants.id))
+      .where(and(inArray(tenants.id, ids), visibleTo(caller.scope)));
+    return new Map(rows.map(({ id, mark }) => [id, mark]));
+  },
+
   tenants: (ids) =>
     db.transaction(async (tx) => {
       if (ids.length === 0) return [];
@@ -237,8 +251,10 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
     return { items, next: rows.length > limit ? (items.at(-1)?.tenant.id ?? null) : null };
   },
 
-  keyRecord: (id) =>
-    db.transaction(async (tx) => {
+  async keyRecord(id) {
+    // Outside the snapshot, which is read only; what comes later is of the next reading.
+    await placeEvents(db.$client);
+    return db.transaction(async (tx) => {
       const [row] = await tx
         .select({ tenants: tenantColumns, statuses })
         .from(tenants)
@@ -254,7 +270,8 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
         handoffs: await listHandoffs(tx, { tenant: id, live: false }),
         events: await keyEvents(tx, id),
       };
-    }, ONE_SNAPSHOT),
+    }, ONE_SNAPSHOT);
+  },
 
   history: (id) =>
     db.transaction(async (tx) => {
@@ -265,7 +282,10 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
       return row ? { tenant: toTenant(row), credentials: (await credentialsOf(tx, id)).map(toRecord) } : null;
     }, ONE_SNAPSHOT),
 
-  events: (tenantId, page) => pageOfEvents(db, tenantId, page, visibleTo(caller.scope, eventRows.tenantId)),
+  async events(tenantId, page) {
+    await placeEvents(db.$client);
+    return pageOfEvents(db, tenantId, page, visibleTo(caller.scope, eventRows.tenantId));
+  },
   runs: (tenantId, page) => pageOfRuns(db, tenantId, page, visibleTo(caller.scope, runs.tenantId)),
   handoffs: (filter) => listHandoffs(db, filter, visibleTo(caller.scope, handoffs.tenantId)),
 

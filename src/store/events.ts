@@ -1,10 +1,13 @@
-import { and, desc, eq, lt, sql, type SQL } from 'drizzle-orm';
-import { bigint, index, pgTable } from 'drizzle-orm/pg-core';
+import { and, desc, eq, isNotNull, lt, sql, type SQL } from 'drizzle-orm';
+import { bigint, index, pgTable, uniqueIndex } from 'drizzle-orm/pg-core';
 import type { EventView, NewEvent, Page } from '../reconciler/ports.ts';
 import { instant, iso, jsonb, text } from './columns.ts';
-import type { Executor } from './database.ts';
+import { CHANGE_CHANNEL, type Executor } from './database.ts';
 
-/** What happened, in words; append only. It outlives its tenant, so that an auditor still finds it. */
+/**
+ * What happened, in words; append only. It outlives its tenant, so that an auditor still finds it. `position` is its
+ * place in the log (`event-log.ts`), given once it is committed; readers let it be given, and read what has one.
+ */
 export const events = pgTable(
   'events',
   {
@@ -14,17 +17,28 @@ export const events = pgTable(
     type: text('type').notNull(),
     message: text('message').notNull(),
     data: jsonb<Record<string, unknown>>('data'),
+    position: bigint('position', { mode: 'number' }),
   },
-  (table) => [index('events_of_tenant').on(table.tenantId, table.id)],
+  (table) => [
+    index('events_of_tenant').on(table.tenantId, table.position),
+    uniqueIndex('events_position').on(table.position),
+    index('events_unplaced')
+      .on(table.id)
+      .where(sql`${table.position} is null`),
+  ],
 );
 
+/** Who follows the tenant or the log hears of it once it is committed. */
 export async function addEvents(tx: Executor, tenantId: string, added: NewEvent[]): Promise<void> {
   if (added.length === 0) return;
-  await tx.insert(events).values(added.map(({ type, message, data }) => ({ tenantId, type, message, data })));
+  await tx
+    .insert(events)
+    .values(added.map(({ type, message, data }) => ({ tenantId, type, message, data })))
+    .returning({ told: sql`pg_notify(${CHANGE_CHANNEL}, ${events.tenantId})` });
 }
 
-const toEvent = (row: typeof events.$inferSelect): EventView => ({
-  id: String(row.id),
+export const toEvent = (row: typeof events.$inferSelect): EventView => ({
+  id: String(row.position),
   tenant: row.tenantId,
   at: iso(row.at),
   type: row.type,
@@ -39,8 +53,8 @@ export async function keyEvents(tx: Executor, tenantId: string): Promise<EventVi
   const rows = await tx
     .select()
     .from(events)
-    .where(and(eq(events.tenantId, tenantId), sql`${events.type} ~ ${OF_KEYS}`))
-    .orderBy(desc(events.id));
+    .where(and(eq(events.tenantId, tenantId), isNotNull(events.position), sql`${events.type} ~ ${OF_KEYS}`))
+    .orderBy(desc(events.position));
   return rows.map(toEvent);
 }
 
@@ -58,11 +72,11 @@ export async function pageOfEvents(
     .where(
       and(
         eq(events.tenantId, tenantId),
-        page.before === null ? undefined : lt(events.id, Number(page.before)),
+        page.before === null ? isNotNull(events.position) : lt(events.position, Number(page.before)),
         visible,
       ),
     )
-    .orderBy(desc(events.id))
+    .orderBy(desc(events.position))
     .limit(page.limit + 1);
   const items = rows.slice(0, page.limit).map(toEvent);
   return { items, next: rows.length > page.limit ? (items.at(-1)?.id ?? null) : null };

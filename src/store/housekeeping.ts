@@ -1,18 +1,19 @@
 import type { Census, Housekeeping } from '../reconciler/ports.ts';
 import { destroyDead, retireSecrets } from './credentials.ts';
 import type { Database } from './database.ts';
+import { placeEvents } from './event-log.ts';
 import { UNSAY_OLD } from './listings.ts';
 
 const CUTOFF = `now() - $1 * interval '1 millisecond'`;
 
 /**
- * Which rows may go, by the beginning of an index that each table has anyway: ids of runs are UUID v7 and those
+ * Which rows may go, by the beginning of an index that each table has anyway: ids of runs are UUID v7 and positions
  * of events count up, so that both sort by time, and no index on their times is needed. Only the first batch is
  * looked at: where nothing is old enough there, nothing is further on.
  */
 const OLD: Record<'runs' | 'events' | 'intents', string> = {
   runs: `select id from (select id, finished_at as at from runs order by id limit $2) as first where at < ${CUTOFF}`,
-  events: `select id from (select id, at from events order by id limit $2) as first where at < ${CUTOFF}`,
+  events: `select id from (select id, at from events order by position limit $2) as first where at < ${CUTOFF}`,
   // One that is not settled stays while its tenant does; none goes while the fleet's cap counts it (rulings 12).
   intents: `
     select id from intents
@@ -22,13 +23,20 @@ const OLD: Record<'runs' | 'events' | 'intents', string> = {
 };
 
 /** Rows that somebody else deletes at this moment, with their tenant or as another replica, are not waited for. */
-const PRUNE = Object.entries(OLD).map(
-  ([table, old]) => `
+const deletion = (table: keyof typeof OLD): string => `
   with old as materialized (
-    select id from ${table} where id in (${old}) for update skip locked
+    select id from ${table} where id in (${OLD[table]}) for update skip locked
   )
-  delete from ${table} using old where ${table}.id = old.id`,
-);
+  delete from ${table} using old where ${table}.id = old.id`;
+
+/** Who follows the log later than that is told that there was something. */
+const PRUNE_EVENTS = `
+  with gone as (${deletion('events')} returning position)
+  , noted as (
+    update event_log set pruned = greatest(pruned, last) from (select max(position) as last from gone) as gone
+     where last is not null
+  )
+  select count(*)::int as rows from gone`;
 
 const CENSUS = `
   select
@@ -53,10 +61,15 @@ const CENSUS = `
 /** What is kept for a time only, and how much of what there is. */
 export const createHousekeeping = (db: Database): Housekeeping => ({
   async prune(olderThanMs, batch) {
+    const pool = db.$client;
+    const given = [olderThanMs, batch];
     let rows = 0;
-    for (const statement of PRUNE)
-      rows += (await db.$client.query(statement, [olderThanMs, batch])).rowCount ?? 0;
-    return rows;
+    for (const table of ['runs', 'intents'] as const)
+      rows += (await pool.query(deletion(table), given)).rowCount ?? 0;
+    // One that goes without ever having had a place would be missed by nobody.
+    await placeEvents(pool);
+    const { rows: gone } = await pool.query<{ rows: number }>(PRUNE_EVENTS, given);
+    return rows + (gone[0]?.rows ?? 0);
   },
   destroyDead: (deadForMs, batch) =>
     db.transaction(async (tx) => {

@@ -5,6 +5,7 @@ import type {
   Deliveries,
   DeliveryQueue,
   Desk,
+  EventLog,
   Housekeeping,
   Keyring,
   Occupancy,
@@ -18,6 +19,7 @@ import { createDeliveries } from './deliveries.ts';
 import { createDesk } from './desk.ts';
 import { createHousekeeping } from './housekeeping.ts';
 import { createKeyring } from './keyring.ts';
+import { createEventLog } from './event-log.ts';
 import { createListener } from './listener.ts';
 import { createOccupancy } from './occupancy.ts';
 import { createQueue } from './queue.ts';
@@ -35,6 +37,7 @@ export interface Store {
   claims: Claims;
   reconciles: Reconciles;
   desk: Desk;
+  eventLog: EventLog;
   deliveries: Deliveries;
   queue: DeliveryQueue;
   tokens: Tokens;
@@ -70,6 +73,7 @@ export function createStore(
     claims: withStoreErrors(createClaims(pool, listener)),
     reconciles: withStoreErrors(createReconciles(db, queue)),
     desk: deskOf(PARASOL),
+    eventLog: withStoreErrors(createEventLog(db, listener)),
     deliveries: withStoreErrors(createDeliveries(db)),
     queue,
     tokens: withStoreErrors(createTokens(db)),

@@ -1,31 +1,33 @@
 import pg from 'pg';
-import { TRIGGER_CHANNEL } from './database.ts';
+import { CHANNELS, type Channel } from './database.ts';
 
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5_000;
 
-export interface TriggerListener {
+/** What came on a channel; null: anything may have been missed. */
+export type Listen = (payload: string | null) => void;
+
+export interface Listener {
   /**
-   * Calls back on every trigger, and once after each new connection, since triggers may have been missed
-   * meanwhile. Resolves once the first attempt to listen ended, well or not; what it returns takes it back.
+   * Calls back on every notice of a channel, and with null after each new connection, since notices may have been
+   * missed meanwhile. Resolves once the first attempt to listen ended, well or not; what it returns takes it back.
    */
-  add(listen: () => void): Promise<() => Promise<void>>;
+  add(channel: Channel, listen: Listen): Promise<() => Promise<void>>;
   close(): Promise<void>;
 }
 
-/** LISTEN on a connection of its own, that comes back after it was lost. */
-export function createListener(
-  connection: pg.ClientConfig,
-  onError: (error: Error) => void,
-): TriggerListener {
-  const listeners = new Set<() => void>();
+/** LISTEN on one connection of its own, that comes back after it was lost and hears what somebody waits for. */
+export function createListener(connection: pg.ClientConfig, onError: (error: Error) => void): Listener {
+  const listeners = new Set<{ channel: Channel; listen: Listen }>();
+  const heard = new Set<Channel>();
   let client: pg.Client | null = null;
   let starting: Promise<void> | null = null;
+  let aligning: Promise<void> = Promise.resolve();
   let retry: NodeJS.Timeout | null = null;
   let retryMs = FIRST_RETRY_MS;
 
-  const tell = () => {
-    for (const listen of listeners) listen();
+  const tell = (channel: string | null, payload: string | null) => {
+    for (const one of listeners) if (channel === null || one.channel === channel) one.listen(payload);
   };
 
   async function connect(): Promise<void> {
@@ -50,18 +52,37 @@ export function createListener(
     };
     fresh.on('error', onLost);
     fresh.on('end', () => onLost(null));
-    fresh.on('notification', tell);
+    fresh.on('notification', ({ channel, payload }) => tell(channel, payload ?? null));
     try {
       await fresh.connect();
-      await fresh.query(`listen ${TRIGGER_CHANNEL}`);
+      heard.clear();
+      client = fresh;
+      await align();
     } catch (error) {
       onLost(error instanceof Error ? error : new Error(String(error)));
       return;
     }
     if (listeners.size === 0) return onLost(null);
-    client = fresh;
     retryMs = FIRST_RETRY_MS;
-    tell();
+    tell(null, null);
+  }
+
+  /** Makes the connection hear what somebody waits for, and nothing else: a notice costs whoever hears it. */
+  function align(): Promise<void> {
+    const next = aligning.then(alignNow);
+    // Whoever comes next tries anew.
+    aligning = next.catch(() => undefined);
+    return next;
+  }
+
+  async function alignNow(): Promise<void> {
+    for (const channel of CHANNELS) {
+      const wanted = [...listeners].some((one) => one.channel === channel);
+      if (!client || wanted === heard.has(channel)) continue;
+      await client.query(`${wanted ? 'listen' : 'unlisten'} ${channel}`);
+      if (wanted) heard.add(channel);
+      else heard.delete(channel);
+    }
   }
 
   async function stop(): Promise<void> {
@@ -75,13 +96,17 @@ export function createListener(
   }
 
   return {
-    async add(listen) {
-      listeners.add(listen);
+    async add(channel, listen) {
+      const one = { channel, listen };
+      listeners.add(one);
       starting ??= connect();
       await starting;
+      // A connection that breaks meanwhile hears it once it is back.
+      await align().catch(() => undefined);
       return async () => {
-        listeners.delete(listen);
+        listeners.delete(one);
         if (listeners.size === 0) await stop();
+        else await align().catch(() => undefined);
       };
     },
     async close() {

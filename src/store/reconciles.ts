@@ -9,7 +9,7 @@ import type { Claim, Reconciles, Result, RunRecord, Snapshot, StoredStatus } fro
 import { iso, keepable, toJson } from './columns.ts';
 import { changeCredentials, credentials, toCredential } from './credentials.ts';
 import type { Database, Executor } from './database.ts';
-import { LOCKS, openDatabase, TRIGGER_CHANNEL } from './database.ts';
+import { CHANGE_CHANNEL, LOCKS, openDatabase, TRIGGER_CHANNEL } from './database.ts';
 import { addEvents } from './events.ts';
 import { findingsOf, isSame, KnownFindings, statusOf, type Findings, type Known } from './findings.ts';
 import { changeHandoffs, handoffs, toHandoff } from './handoffs.ts';
@@ -94,7 +94,7 @@ const record = (waits: boolean): string => `
       started_at, finished_at, outcome, reads, writes, summary, actions, failures, in_ms, marks, drifting, known
     )
   ), locked as materialized (
-    select tenants.id, generation, run_seq, trigger_seq > run_seq as triggered
+    select tenants.id, generation, run_seq, trigger_seq > run_seq as triggered, run_seq > handled_seq as answered
       from tenants
       join given on tenants.id = given.tenant_id and claim_token = given.token and claim_owner = given.owner
      where given.known is null
@@ -137,9 +137,12 @@ const record = (waits: boolean): string => `
            next_run_at = case when triggered then now() else now() + in_ms * interval '1 millisecond' end
       from locked join given on given.tenant_id = locked.id
      where tenants.id = locked.id
-    returning tenants.id, triggered
+    returning tenants.id, triggered, answered
   )
-  select id, case when triggered then pg_notify($26, id) end from released`;
+  select id, case when triggered then pg_notify($26, id) end,
+         -- Somebody may wait for what was asked for; a run by the calendar that changed something has events.
+         case when answered then pg_notify('${CHANGE_CHANNEL}', id) end
+    from released`;
 
 const RECORD = { name: 'parasol_record', text: record(true) };
 const RECORD_UNLOCKED = { name: 'parasol_record_unlocked', text: record(false) };
@@ -209,6 +212,7 @@ export function createReconciles(db: Database, queue: Pick<Queue, 'ready' | 'sen
             // Intents outlive the tenant, for the fleet's cap.
             await settleIntents(tx, tenantId, result.intents);
             await tx.delete(tenants).where(eq(tenants.id, tenantId));
+            await tx.execute(sql`select pg_notify(${CHANGE_CHANNEL}, ${tenantId})`);
             known.forget(tenantId);
             return true;
           }

@@ -1,6 +1,7 @@
 /** Every table, for drizzle-kit. */
 export { audit } from './audit.ts';
 export { credentials } from './credentials.ts';
+export { eventLog } from './event-log.ts';
 export { events } from './events.ts';
 export { answerKeys, handoffs } from './handoffs.ts';
 export { intents } from './intents.ts';

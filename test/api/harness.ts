@@ -330,6 +330,13 @@ export const fakeCommands = () => {
     tenant: vi.fn<Commands['tenant']>(async () => yes(view())),
     tenants: vi.fn<Commands['tenants']>(async () => ({ items: [summary], next: 'acme' })),
     status: vi.fn<Commands['status']>(async () => yes(status)),
+    waitForStatus: vi.fn<Commands['waitForStatus']>(async () => yes({ status, end: 'met' as const })),
+    fleetEvents: vi.fn<Commands['fleetEvents']>(async () => ({ items: [event], next: '12' })),
+    followEvents: vi.fn<Commands['followEvents']>(async (_, listener) => {
+      listener.take([{ place: 12, event, labels: {} }]);
+      listener.end();
+      return () => {};
+    }),
     plan: vi.fn<Commands['plan']>(async () => yes(plan)),
     customers: vi.fn<Commands['customers']>(async () => yes([customer])),
     credentials: vi.fn<Commands['credentials']>(async () => yes([credential])),

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
+import { pino } from 'pino';
 import { CONDITION_TYPES, type Condition } from '../../src/domain/condition.ts';
 import type { CredentialState } from '../../src/domain/credential.ts';
 import type { HandoffContent, HandoffKind } from '../../src/domain/handoff.ts';
@@ -7,6 +8,7 @@ import { Secret, type KeyPair } from '../../src/domain/secret.ts';
 import { tenantInputSchema, type Purpose, type TenantInput } from '../../src/domain/tenant.ts';
 import type { Answer, Commands, DeleteRequest, KeyView } from '../../src/reconciler/commands.ts';
 import { createCommands } from '../../src/reconciler/create-commands.ts';
+import { createLive } from '../../src/reconciler/live.ts';
 import type { Result } from '../../src/reconciler/ports.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
 import { createEnvelopes, createVault, parseKek } from '../../src/vault/index.ts';
@@ -34,13 +36,15 @@ export async function openDesk() {
   const kek = parseKek(randomBytes(32).toString('hex'));
   if (!kek.ok) throw kek.error;
   const vault = createVault(kek.value);
+  const clock = { now: () => NOW };
   const commands = createCommands({
     desk: store.desk,
     deliveries: store.deliveries,
     envelopes: createEnvelopes(),
     vault,
-    clock: { now: () => NOW },
+    clock,
     ids: { next: newId },
+    live: createLive({ eventLog: store.eventLog, desk: store.desk, clock, log: pino({ level: 'silent' }) }),
   });
   const fingerprint = (name: string) => vault.fingerprint(pair(name));
   return {

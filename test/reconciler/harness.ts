@@ -15,6 +15,7 @@ import { createAutomationCalls, createVendors } from '../../src/providers/index.
 import { deliveryHandlers } from '../../src/reconciler/automation.ts';
 import type { Answer, Commands } from '../../src/reconciler/commands.ts';
 import { createCommands } from '../../src/reconciler/create-commands.ts';
+import { createLive } from '../../src/reconciler/live.ts';
 import { LOOP_DEFAULTS } from '../../src/reconciler/loop.ts';
 import type { NewCredential, Result, Snapshot, TenantRecord, Vendors } from '../../src/reconciler/ports.ts';
 import { reconcile, type ReconcileDeps, type ReconcileEnd } from '../../src/reconciler/reconcile.ts';
@@ -363,7 +364,8 @@ export class Scene {
     const { clock, vault } = this;
     const { desk, deliveries } = store;
     const ids = { next: () => this.#nextId() };
-    return { desk, deliveries, envelopes: createEnvelopes(), vault, clock, ids };
+    const live = createLive({ eventLog: store.eventLog, desk, clock, log });
+    return { desk, deliveries, envelopes: createEnvelopes(), vault, clock, ids, live };
   }
 
   /** The use cases, at this time. */

@@ -7,6 +7,7 @@ import type { UmbrellaRotation } from '../../src/domain/umbrella-rotation.ts';
 import { createVendors } from '../../src/providers/index.ts';
 import type { Commands } from '../../src/reconciler/commands.ts';
 import { createCommands } from '../../src/reconciler/create-commands.ts';
+import { createLive } from '../../src/reconciler/live.ts';
 import { consoleIdentity } from '../../src/reconciler/given-keys.ts';
 import { LOOP_DEFAULTS } from '../../src/reconciler/loop.ts';
 import type { NewCredential, Vendors } from '../../src/reconciler/ports.ts';
@@ -116,6 +117,7 @@ export class KeyScene {
       vault,
       clock,
       ids,
+      live: createLive({ eventLog: store.eventLog, desk: store.desk, clock, log: this.deps.log }),
     });
   }
 

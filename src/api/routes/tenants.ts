@@ -11,7 +11,6 @@ import {
   backwardPage,
   credentialView,
   customerView,
-  eventPage,
   forwardPage,
   ifMatch,
   leaving,
@@ -19,7 +18,6 @@ import {
   rotating,
   rotationRecord,
   runPage,
-  statusView,
   tenantBody,
   tenantPage,
   tenantView,
@@ -200,24 +198,6 @@ export function tenantRoutes(app: Api): void {
   );
 
   app.get(
-    '/tenants/:id/status',
-    {
-      config: { permission: 'tenants:read' },
-      schema: {
-        tags,
-        operationId: 'getStatus',
-        summary: 'How the tenant is: conditions, drift, keys, evidence',
-        params: atTenant,
-        response: answers({ 200: statusView }),
-      },
-    },
-    async ({ params, commands }, reply) => {
-      const answer = await commands.status(params.id);
-      return answer.ok ? reply.send(answer.value) : refuse(reply, answer.refusal);
-    },
-  );
-
-  app.get(
     '/tenants/:id/plan',
     {
       config: { permission: 'tenants:read' },
@@ -291,25 +271,6 @@ export function tenantRoutes(app: Api): void {
       const answer = await commands.reconcile(params.id, body?.reason ?? 'manual');
       if (!answer.ok) return refuse(reply, answer.refusal);
       return reply.code(202).send(answer.value);
-    },
-  );
-
-  app.get(
-    '/tenants/:id/events',
-    {
-      config: { permission: 'tenants:read' },
-      schema: {
-        tags,
-        operationId: 'listEvents',
-        summary: 'What happened, newest first',
-        params: atTenant,
-        querystring: backwardPage,
-        response: answers({ 200: eventPage }),
-      },
-    },
-    async ({ params, query, commands }, reply) => {
-      const answer = await commands.events(params.id, { before: query.before ?? null, limit: query.limit });
-      return answer.ok ? reply.send(answer.value) : refuse(reply, answer.refusal);
     },
   );
 
