@@ -16,6 +16,8 @@ const recordOf = (id: string, generation: number): TenantRecord => ({
     updatedAt: NOW.toISOString(),
     deleting: false,
     deletion: null,
+    pause: null,
+    decisions: 0,
     triggerSeq: 1,
     handledSeq: 1,
     failures: 0,
