@@ -18,6 +18,7 @@ import { createCommands } from './reconciler/create-commands.ts';
 import { examine, type ExamineRequest } from './reconciler/doctor.ts';
 import { takeApart } from './reconciler/given-keys.ts';
 import { createLive } from './reconciler/live.ts';
+import { knowTokens } from './reconciler/known-tokens.ts';
 import { createLoop, LOOP_DEFAULTS, type LoopOptions } from './reconciler/loop.ts';
 import { createMetrics } from './reconciler/metrics.ts';
 import type { HeldKey } from './reconciler/observe.ts';
@@ -346,10 +347,11 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
   });
   const answering = { desk: store.desk, deliveries: store.deliveries, envelopes, vault, clock, ids };
   const commands: Commands = createCommands({ ...answering, live });
+  const tokenOf = knowTokens(store.tokens, clock, log.child({ part: 'tokens' }));
   const api = buildApi({
     commands,
     authenticate: async (hash) => {
-      const found = await store.tokens.findByHash(hash);
+      const found = await tokenOf(hash);
       if (!found) return null;
       const { id: tokenId, name, role, scope, mayReveal } = found;
       return { tokenId, name, role, scope, mayReveal };

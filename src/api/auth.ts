@@ -1,6 +1,8 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Caller, Role } from '../domain/access.ts';
+import { z } from 'zod';
+import { tenantIdSchema } from '../domain/tenant.ts';
 import type { Commands } from '../reconciler/commands.ts';
 import { Problem } from './problem.ts';
 
@@ -11,7 +13,7 @@ import { Problem } from './problem.ts';
 const VIEWER = ['tenants:read', 'handoffs:read', 'metrics:read', 'docs:read'] as const;
 const OPERATOR = [...VIEWER, 'tenants:reconcile', 'tenants:hold', 'handoffs:work'] as const;
 const ROTATOR = [...OPERATOR, 'rotations:write', 'credentials:write'] as const;
-const ADMIN = [...ROTATOR, 'tenants:write'] as const;
+const ADMIN = [...ROTATOR, 'tenants:write', 'tokens:read', 'tokens:write'] as const;
 
 /** `public` needs no token; `secrets:reveal` comes with no role: it is granted to a token besides. */
 export type Permission = 'public' | 'secrets:reveal' | (typeof ADMIN)[number];
@@ -62,6 +64,9 @@ export function hashToken(token: string): string {
   return createHash('sha256').update(token).digest('hex');
 }
 
+/** A token that nobody can guess; its beginning lets scanners of secrets find one that got out. */
+export const newToken = (): string => `parasol_${randomBytes(32).toString('base64url')}`;
+
 /** Knows one token, the administrator's, by its hash; compares in constant time. */
 export function oneToken(
   adminTokenHash: string,
@@ -104,8 +109,31 @@ export function guard(
     const token = bearerOf(request.headers.authorization);
     request.identity = token === null ? null : await authenticate(hashToken(token));
     if (request.identity === null) throw Problem.unauthorized(token !== null);
-    if (permission !== undefined && !may(request.identity, permission)) throw Problem.forbidden(permission);
   });
+
+  // After the limit on requests, which also limits how often a refusal is written down.
+  app.addHook('preParsing', async (request) => {
+    const { identity, routeOptions } = request;
+    const { permission } = routeOptions.config;
+    if (!identity || permission === undefined || may(identity, permission)) return;
+    const about = subjectOf(request);
+    if (about) await request.commands.noteRefusal(about, permission);
+    throw Problem.forbidden(permission);
+  });
+}
+
+/** The tenant or the hand-off that an address names; null: neither, or none that could be one. */
+function subjectOf({
+  params,
+  routeOptions,
+}: FastifyRequest): { tenant: string } | { handoff: string } | null {
+  const { id } = params as { id?: string };
+  if (id === undefined) return null;
+  if (routeOptions.url?.startsWith('/handoffs/')) {
+    return z.guid().safeParse(id).success ? { handoff: id } : null;
+  }
+  const named = routeOptions.url?.startsWith('/tenants/') === true && tenantIdSchema.safeParse(id).success;
+  return named ? { tenant: id } : null;
 }
 
 /** Who asks, as the audit names it. */

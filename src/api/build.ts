@@ -20,6 +20,7 @@ import { schemaRoutes } from './routes/schemas.ts';
 import { serviceRoutes, type Readiness } from './routes/service.ts';
 import { statusRoutes } from './routes/status.ts';
 import { tenantRoutes } from './routes/tenants.ts';
+import { tokenRoutes } from './routes/tokens.ts';
 import type { Api } from './types.ts';
 import { validateWithZod } from './validation.ts';
 
@@ -94,6 +95,7 @@ export function buildApi(deps: ApiDeps): FastifyInstance {
     auditRoutes(api);
     automationRoutes(api);
     schemaRoutes(api);
+    tokenRoutes(api, deps);
   });
   return app;
 }

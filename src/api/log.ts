@@ -2,7 +2,7 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 
 /** Where a header that lets somebody in could stand, should anybody ever log a request or its headers. */
-const REDACT = ['authorization', 'cookie'].flatMap((header) => [
+const REDACT = ['authorization', 'cookie', 'parasol-reveal-token'].flatMap((header) => [
   header,
   `headers.${header}`,
   `req.headers.${header}`,
@@ -80,6 +80,8 @@ export function secretsOf(request: FastifyRequest): string[] {
   walk(request.body);
   const token = request.headers.authorization?.split(' ')[1];
   if (token) found.push(token);
+  const second = request.headers['parasol-reveal-token'];
+  if (typeof second === 'string' && second !== '') found.push(second);
   // The longest first: a secret that is part of another one must not leave the rest of it standing.
   return found.sort((a, b) => b.length - a.length);
 }

@@ -15,6 +15,7 @@ import type {
   StatusView,
   TenantSummary,
   TenantView,
+  TokenView,
 } from '../reconciler/commands.ts';
 
 /** The service answered that it will not (an RFC 9457 problem), or something that is no answer of Parasol's. */
@@ -49,6 +50,16 @@ export interface ApplyRequest {
 }
 
 export type AppliedSet = Applied & { dryRun: boolean };
+
+export interface TokenBody {
+  name: string;
+  role: string;
+  tenants: string[];
+  labels: string[];
+  expires?: string;
+  mayReveal: boolean;
+  reason?: string;
+}
 
 /** Who asks, and why. */
 export interface Asked {
@@ -209,8 +220,27 @@ export class Client {
     return this.#call('PUT', `/tenants/${encodeURIComponent(tenant)}/credentials/${purpose}`, pair);
   }
 
-  async #call<T>(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<T> {
-    const { statusCode, text } = await this.#send(method, path, body);
+  async tokens(): Promise<TokenView[]> {
+    return (await this.#call<{ items: TokenView[] }>('GET', '/tokens')).items;
+  }
+
+  /** The one answer with a token in it. `second`: another token, which may reveal, where one is granted that. */
+  createToken(request: TokenBody, second: string | null): Promise<TokenView & { token: string }> {
+    return this.#call('POST', '/tokens', request, second === null ? {} : { 'parasol-reveal-token': second });
+  }
+
+  revokeToken(id: string, reason: string | null): Promise<TokenView> {
+    const query = reason === null ? '' : `?${new URLSearchParams({ reason }).toString()}`;
+    return this.#call('DELETE', `/tokens/${encodeURIComponent(id)}${query}`);
+  }
+
+  async #call<T>(
+    method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<T> {
+    const { statusCode, text } = await this.#send(method, path, body, headers);
     if (statusCode < 200 || statusCode >= 300) throw this.#refusal(statusCode, text);
     const answer = parsed(text);
     if (answer === undefined) throw this.#notParasol(statusCode);
@@ -226,11 +256,17 @@ export class Client {
     return new ServiceRefused(statusCode, `${this.#url} answered ${statusCode}, and not as Parasol does.`);
   }
 
-  async #send(method: string, path: string, body: unknown): Promise<{ statusCode: number; text: string }> {
+  async #send(
+    method: string,
+    path: string,
+    body: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<{ statusCode: number; text: string }> {
     try {
       const response = await request(this.#url + path, {
         method: method as 'GET',
         headers: {
+          ...headers,
           accept: 'application/json, application/problem+json',
           ...(this.#token === null ? {} : { authorization: `Bearer ${this.#token}` }),
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
@@ -290,12 +326,15 @@ export function clientFor(env: Environment): Client {
 
 /** The client that may read a key: by `PARASOL_REVEAL_TOKEN` or `PARASOL_REVEAL_TOKEN_FILE`, and by nothing else. */
 export function revealClientFor(env: Environment): Client {
-  const token = given(env, 'PARASOL_REVEAL_TOKEN');
+  const token = revealToken(env);
   if (token !== null) return new Client(urlOf(env).href, token);
   throw new BadConnection(
     'Reading a key needs a token of its own: PARASOL_REVEAL_TOKEN, or PARASOL_REVEAL_TOKEN_FILE, as the service has it.',
   );
 }
+
+/** The token of `PARASOL_REVEAL_TOKEN` or its file; null: there is none. */
+export const revealToken = (env: Environment): string | null => given(env, 'PARASOL_REVEAL_TOKEN');
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -9,6 +9,7 @@ import { addReading } from './reading-commands.ts';
 import { addHolds } from './hold-commands.ts';
 import { addRotations } from './rotation-commands.ts';
 import { addChanging, addDoctor } from './tenant-commands.ts';
+import { addTokens } from './token-commands.ts';
 import { addVault } from './vault-commands.ts';
 
 const HELP = `
@@ -60,6 +61,7 @@ export function buildProgram(io: CliIo): Command {
   addHolds(program, context);
   addRotations(program, context);
   addDoctor(program, context);
+  addTokens(program, context);
   addVault(program, context);
   addProcesses(program, context);
   return program;

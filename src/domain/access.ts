@@ -52,3 +52,50 @@ export const PARASOL: Caller = {
 
 /** How a tenant is told that the caller may not see. */
 export const HIDDEN_TENANT = 'another tenant';
+
+/** What a token lets its bearer do, and for how long. */
+export interface Grant {
+  role: Role;
+  scope: Scope | null;
+  /** Whether it may read a pair, once, where a hand-off asks for it to be put into Umbrella. */
+  mayReveal: boolean;
+  /** Null: for ever. */
+  expiresAt: string | null;
+}
+
+/**
+ * Whether everything that the one scope shows, the other shows too, whatever labels tenants will carry: by names
+ * among its own names, or by labels that ask for at least as much.
+ */
+export function covers(wide: Scope | null, narrow: Scope | null): boolean {
+  if (wide === null) return true;
+  if (narrow === null || !narrow.tenants.every((id) => wide.tenants.includes(id))) return false;
+  if (narrow.labels.length === 0) return true;
+  return (
+    wide.labels.length > 0 &&
+    wide.labels.every(({ key, value }) =>
+      narrow.labels.some((label) => label.key === key && (value === null || label.value === value)),
+    )
+  );
+}
+
+/** In what a wanted token would be stronger than the one that asks for it, by the field; empty: in nothing. */
+export function whyStronger(own: Grant, wanted: Grant): { path: string; message: string }[] {
+  const stronger: { path: string; message: string }[] = [];
+  const rank = (role: Role) => ROLES.indexOf(role as (typeof ROLES)[number]);
+  if (rank(wanted.role) > rank(own.role)) {
+    stronger.push({ path: 'role', message: `is more than this token’s own, which is ${own.role}` });
+  }
+  if (!covers(own.scope, wanted.scope)) {
+    const message = 'must be among the tenants that this token is bound to: it makes none that sees more';
+    stronger.push({ path: 'tenants', message });
+  }
+  if (wanted.mayReveal && !own.mayReveal) {
+    const message = 'is granted by a token that has it: send PARASOL_REVEAL_TOKEN or the like besides';
+    stronger.push({ path: 'mayReveal', message });
+  }
+  if (own.expiresAt !== null && (wanted.expiresAt === null || wanted.expiresAt > own.expiresAt)) {
+    stronger.push({ path: 'expires', message: `is after this token’s own end, ${own.expiresAt}` });
+  }
+  return stronger;
+}

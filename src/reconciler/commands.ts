@@ -12,6 +12,7 @@ import type { Purpose, TenantInput, TenantSpec } from '../domain/tenant.ts';
 import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import type { EventWish, LoggedEvent } from './event-log.ts';
 import type { EventListener, Gap } from './follower.ts';
+import type { NewToken, StoredToken } from './desk.ts';
 import type { RekeyProgress } from './keyring.ts';
 import type { Waited, Wanted } from './waits.ts';
 
@@ -325,6 +326,22 @@ export interface DeleteRequest {
   unseen: boolean;
 }
 
+/** A token of the API, without its value. */
+export interface TokenView extends Omit<StoredToken, 'scope'> {
+  /** The tenants that it is bound to, by name and by label; null: it sees all. */
+  scope: { tenants: string[]; labels: string[] } | null;
+}
+
+export interface TokenRequest extends Pick<
+  NewToken,
+  'name' | 'role' | 'scope' | 'mayReveal' | 'hash' | 'reason'
+> {
+  /** A duration; null: as long as its maker's token. */
+  expires: string | null;
+  /** The id of another token that may reveal, whose bearer asks as well; null: nobody does. */
+  witness: string | null;
+}
+
 export interface Commands {
   /**
    * The use cases of one who asks: tenants that it may not see do not exist, and what it changes stands in the
@@ -403,6 +420,13 @@ export interface Commands {
   rotations(id: string): Promise<Answer<RotationRecordView[]>>;
   /** All that an auditor asks of a tenant's keys: who, when, why, what was seen. */
   audit(id: string): Promise<Answer<KeyAudit>>;
+  /** As the desk's: the caller was refused what its token may not. */
+  noteRefusal(about: { tenant: string } | { handoff: string }, permission: string): Promise<void>;
+  /** Those that see no more than the caller does. */
+  tokens(): Promise<TokenView[]>;
+  /** Keeps a token by its hash. It is never stronger than the one that asks for it. */
+  createToken(request: TokenRequest): Promise<Answer<TokenView>>;
+  revokeToken(id: string, reason: string | null): Promise<Answer<TokenView>>;
   /** Shows a pair, once; only to who claimed its install hand-off. */
   reveal(
     handoffId: string,

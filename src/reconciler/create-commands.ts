@@ -23,6 +23,7 @@ import type { Clock, Deliveries, Desk, Envelopes, Ids, TenantRecord, Vault } fro
 import { reveal, rollback, rotate } from './rotations.ts';
 import { rotateUmbrellaKey } from './umbrella-requests.ts';
 import { handoffRefusal, replaceCredential, submitHandoff } from './submissions.ts';
+import { tokenCommands } from './tokens.ts';
 
 export interface CommandDeps {
   desk: Desk;
@@ -164,6 +165,9 @@ export function createCommands(deps: CommandDeps): Commands {
       const record = await desk.keyRecord(id);
       return record ? done(keyAudit(record, clock.now())) : noTenant(id);
     },
+
+    ...tokenCommands(deps),
+    noteRefusal: (about, permission) => desk.noteRefusal(about, permission),
 
     submitHandoff: async (id, submission) =>
       submission.by === AUTOMATION ? notAPerson() : submitHandoff(deps, id, submission),

@@ -297,6 +297,27 @@ export interface Desk {
   ): Promise<{ ok: true; rotation: string; trigger: number } | { ok: false; refusal: KeyRequestRefusal }>;
   /** Every rotation of a tenant, newest first. */
   rotations(tenantId: string): Promise<Rotation[]>;
+
+  /**
+   * Notes in the audit that a token tried what it may not, once a minute; `about` names a tenant, or a hand-off of
+   * one. What does not exist for the caller is not noted.
+   */
+  noteRefusal(about: { tenant: string } | { handoff: string }, permission: string): Promise<void>;
+  /** Tokens that see no more than the caller does, by name; also those that have expired. */
+  tokens(): Promise<StoredToken[]>;
+  /** Keeps a token that is no stronger than the caller's own, by what that is at this moment. */
+  addToken(
+    token: NewToken,
+  ): Promise<
+    | { ok: true; token: StoredToken }
+    | { ok: false; because: 'name-taken' | 'not-a-token' }
+    | { ok: false; because: 'stronger'; problems: { path: string; message: string }[] }
+  >;
+  /** From then on it is no token any more; what it did stays in the audit. */
+  revokeToken(
+    id: string,
+    reason: string | null,
+  ): Promise<{ ok: true; token: StoredToken } | { ok: false; because: 'not-found' | 'configured' }>;
 }
 
 /** A token of the API; its value is known to nobody but its bearer. */
@@ -318,6 +339,16 @@ export interface StoredToken {
   lastUsedAt: string | null;
 }
 
+/** A token that is to be. */
+export interface NewToken extends Pick<StoredToken, 'id' | 'name' | 'role' | 'scope' | 'mayReveal'> {
+  hash: string;
+  /** How long it is one; null: as long as its maker's token, or for ever. */
+  forMs: number | null;
+  /** The id of another token that may reveal, whose bearer asks as well; null: nobody does. */
+  witness: string | null;
+  reason: string | null;
+}
+
 export interface Tokens {
   /** Keeps a token of the configuration under its name, bound to no tenants and for ever: another that had this name is no longer one. */
   put(token: Pick<StoredToken, 'id' | 'name' | 'role'> & { hash: string }): Promise<void>;
@@ -325,4 +356,6 @@ export interface Tokens {
   remove(name: string): Promise<void>;
   /** Null: unknown, or expired by the database's clock. */
   findByHash(hash: string): Promise<StoredToken | null>;
+  /** Notes that it was used, at most once a minute. */
+  touch(id: string): Promise<void>;
 }

@@ -1,8 +1,10 @@
-import { sql } from 'drizzle-orm';
+import { sql, type SQL } from 'drizzle-orm';
 import { bigint, index, pgTable } from 'drizzle-orm/pg-core';
 import type { AuditEntry, Caller } from '../reconciler/ports.ts';
 import { instant, jsonb, text } from './columns.ts';
 import type { Executor } from './database.ts';
+import { tenants } from './tenants.ts';
+import { visibleTo } from './visible.ts';
 
 /** Who changed what. It outlives tenants and tokens; triggers refuse every change and deletion. */
 export const audit = pgTable(
@@ -43,4 +45,27 @@ export async function addAudit(
   await tx
     .insert(audit)
     .values({ actor: name, tokenId, role, address: from, requestId, idempotencyKey, ...entry });
+}
+
+/**
+ * Writes that a caller was refused what its token may not, about the tenant that `found` names (`id`, `subject`), if
+ * that exists for the caller. The same again within a minute is written once.
+ */
+export async function noteRefusal(
+  tx: Executor,
+  caller: Caller,
+  found: SQL,
+  permission: string,
+): Promise<void> {
+  const { name, tokenId, role, from, requestId } = caller;
+  await tx.execute(sql`
+    insert into audit (actor, token_id, role, address, request_id, action, tenant_id, subject, after)
+    select ${name}, ${tokenId}, ${role}, ${from}, ${requestId}, 'refused', ${tenants.id}, found.subject,
+           jsonb_build_object('lacks', ${permission}::text)
+      from (${found}) as found
+      join ${tenants} on ${tenants.id} = found.id and ${visibleTo(caller.scope) ?? sql`true`}
+     where not exists (
+       select from (select * from audit where tenant_id = found.id order by id desc limit 20) as latest
+        where action = 'refused' and at > now() - interval '1 minute' and actor = ${name}
+          and subject is not distinct from found.subject and after ->> 'lacks' = ${permission})`);
 }

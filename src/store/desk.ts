@@ -13,7 +13,7 @@ import type {
   NewCredential,
   TenantWrite,
 } from '../reconciler/ports.ts';
-import { addAudit } from './audit.ts';
+import { addAudit, noteRefusal } from './audit.ts';
 import { addCredential, credentials, credentialsOf, toCredential, toRecord } from './credentials.ts';
 import type { Database, Executor } from './database.ts';
 import { StoreError, toStoreError } from './database.ts';
@@ -26,6 +26,7 @@ import { pageOfRuns, runs } from './runs.ts';
 import { statuses, toStatus } from './statuses.ts';
 import { tenantColumns, tenants, toTenant } from './tenants.ts';
 import { pauseTenant, resumeTenant } from './pauses.ts';
+import { tokenDesk } from './tokens.ts';
 import { triggerTenant } from './trigger.ts';
 import { requestKeyRotation, umbrellaRotationOf } from './umbrella-keys.ts';
 import { visibleTo } from './visible.ts';
@@ -427,6 +428,15 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
     }),
 
   rotations: (tenantId) => rotationsOf(db, tenantId),
+  ...tokenDesk(db, caller),
+
+  async noteRefusal(about, permission) {
+    const found =
+      'tenant' in about
+        ? sql`select id, null::text as subject from tenants where id = ${about.tenant}`
+        : sql`select tenant_id as id, id as subject from handoffs where id = ${about.handoff}`;
+    await noteRefusal(db, caller, found, permission);
+  },
 
   submitHandoff: (id, { by, attested, candidate, events, cause }) =>
     db.transaction(async (tx) => {

@@ -27,6 +27,7 @@ import type {
   StatusView,
   TenantSummary,
   TenantView,
+  TokenView,
 } from '../../src/reconciler/commands.ts';
 
 export const TOKEN = 'a-token-for-the-tests-of-the-api';
@@ -306,6 +307,19 @@ export const audit: KeyAudit = {
   events: [],
 };
 
+export const TOKEN_ID = '01996f7e-0000-7000-8000-000000000003';
+export const token: TokenView = {
+  id: TOKEN_ID,
+  name: 'ci',
+  role: 'operator',
+  scope: { tenants: ['acme'], labels: ['team=north'] },
+  mayReveal: false,
+  createdAt: AT,
+  createdBy: 'admin',
+  expiresAt: AT,
+  lastUsedAt: null,
+};
+
 const yes = <T>(value: T): Answer<T> => ({ ok: true, value });
 
 /** Commands that succeed at everything; a test replaces what it wants to go otherwise. */
@@ -370,6 +384,10 @@ export const fakeCommands = () => {
     replaceCredential: vi.fn<Commands['replaceCredential']>(async () =>
       yes({ fingerprint: 'ffeeddcc00112233', trigger: 8 }),
     ),
+    noteRefusal: vi.fn<Commands['noteRefusal']>(async () => undefined),
+    tokens: vi.fn<Commands['tokens']>(async () => [token]),
+    createToken: vi.fn<Commands['createToken']>(async ({ name, role }) => yes({ ...token, name, role })),
+    revokeToken: vi.fn<Commands['revokeToken']>(async () => yes(token)),
   } satisfies Omit<Commands, 'as'>;
   const as: Mock<Commands['as']> = vi.fn(() => ({ ...commands, as }));
   return { ...commands, as };
@@ -383,7 +401,10 @@ export interface Route {
 
 /** An address of a route, with ids of what there is. */
 export const addressOf = (url: string): string =>
-  url.replace(':id', url.startsWith('/handoffs') ? HANDOFF_ID : 'acme');
+  url.replace(
+    ':id',
+    url.startsWith('/handoffs') ? HANDOFF_ID : url.startsWith('/tokens') ? TOKEN_ID : 'acme',
+  );
 
 /** A good body for each route that takes one, by its method and address. */
 export const BODIES: Record<string, object> = {
@@ -397,6 +418,7 @@ export const BODIES: Record<string, object> = {
   'PUT /tenants/:id/credentials/umbrella-key-admin': { key: 'p', secret: 's' },
   'PUT /tenants/:id/credentials/automation': { secret: `whsec_${Buffer.alloc(24, 1).toString('base64')}` },
   'POST /automation/answers': { done: true },
+  'POST /tokens': { name: 'ci', role: 'operator', tenants: ['acme'], expires: '90d' },
   'POST /handoffs/:id/claim': { by: 'Ada' },
   'POST /handoffs/:id/release': { by: 'Ada' },
   'POST /tenants/:id/rotations': { by: 'Ada', reason: 'audit' },

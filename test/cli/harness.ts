@@ -9,6 +9,8 @@ export interface Asked {
   path: string;
   body: unknown;
   authorization: string | undefined;
+  /** The second token, where one is sent. */
+  second: string | undefined;
 }
 
 export type Routes = Record<string, (asked: Asked) => { status?: number; body: unknown }>;
@@ -24,6 +26,7 @@ export async function fakeService(routes: Routes) {
         path,
         body: text === '' ? null : (JSON.parse(text) as unknown),
         authorization: request.headers.authorization,
+        second: request.headers['parasol-reveal-token'] as string | undefined,
       };
       asked.push(call);
       const answer = routes[`${call.method} ${path.split('?')[0]}`]?.(call) ?? {

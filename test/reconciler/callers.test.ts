@@ -173,6 +173,33 @@ describe('the audit', () => {
   });
 });
 
+describe('a refusal', () => {
+  const noted = async (tenant: string) =>
+    (await auditOf(tenant)).filter(({ action }) => action === 'refused');
+
+  test('is noted once a minute, with what was lacked', async () => {
+    const commands = desk.commands.as(caller({ role: 'viewer' }));
+    await applied(desk.commands, input('refusing'));
+    const handoff = await desk.handoff('refusing', 'issue-integration-key', 'umbrella-a');
+    for (const _ of [1, 2]) await commands.noteRefusal({ tenant: 'refusing' }, 'tenants:write');
+    await commands.noteRefusal({ tenant: 'refusing' }, 'rotations:write');
+    for (const _ of [1, 2]) await commands.noteRefusal({ handoff }, 'secrets:reveal');
+    expect(await noted('refusing')).toMatchObject([
+      { subject: null, after: { lacks: 'tenants:write' } },
+      { subject: null, after: { lacks: 'rotations:write' } },
+      { subject: handoff, after: { lacks: 'secrets:reveal' } },
+    ]);
+  });
+
+  test('about what does not exist for the caller is not noted', async () => {
+    const commands = boundTo({ tenants: ['another'] });
+    await commands.noteRefusal({ tenant: 'refusing-too' }, 'tenants:write');
+    await applied(desk.commands, input('refusing-too'));
+    await commands.noteRefusal({ tenant: 'refusing-too' }, 'tenants:write');
+    expect(await noted('refusing-too')).toEqual([]);
+  });
+});
+
 const ASKED = { by: 'Ada', reason: 'audit', compromised: false, cutNow: false };
 
 describe('tenants outside of a scope', () => {
