@@ -12,7 +12,15 @@ import { originFor, type Purpose, type TenantInput } from './domain/tenant.ts';
 import { createAutomationCalls, createVendors } from './providers/index.ts';
 import { deliveryHandlers } from './reconciler/automation.ts';
 import { startCalendar } from './reconciler/calendar.ts';
-import type { Commands, Examination, KekView, RekeyProgress, RekeyReport } from './reconciler/commands.ts';
+import type {
+  AdoptionView,
+  Commands,
+  Examination,
+  KekView,
+  RekeyProgress,
+  RekeyReport,
+} from './reconciler/commands.ts';
+import { lookToAdopt } from './reconciler/adopt.ts';
 import { kekViews } from './reconciler/command-views.ts';
 import { createCommands } from './reconciler/create-commands.ts';
 import { examine, type ExamineRequest } from './reconciler/doctor.ts';
@@ -458,6 +466,16 @@ export async function examineTenant(
     } finally {
       await base.close();
     }
+  } finally {
+    await vendors.close();
+  }
+}
+
+/** What a tenant of a file would be taken over from; reads, and writes nothing. */
+export async function adoptTenant(input: TenantInput): Promise<AdoptionView> {
+  const vendors = createVendors({ clock });
+  try {
+    return await lookToAdopt({ vendors, clock }, requestOf(input));
   } finally {
     await vendors.close();
   }

@@ -51,6 +51,7 @@ const wiring: Wiring = {
     if (!found) throw new Refused(`There is no tenant ${request.tenant}.`);
     return found;
   },
+  adopt: (input) => withConfig(async () => (await loadApp()).adoptTenant(input)),
   simulate: async ({ scenario, ...options }) =>
     runSimulator({ ...options, scenario: scenario as (typeof TROUBLES)[number] }),
   scenarios: ['demo', 'empty', ...TROUBLES],

@@ -347,6 +347,27 @@ export const planView = z
   })
   .meta({ id: 'Plan' });
 
+export const adoptionView = planView
+  .extend({
+    verdict: z
+      .enum(['taken-in', 'differs', 'unseen'])
+      .describe('taken-in: all of it conforms, and the member is Parasol’s; unseen: it cannot be said yet.'),
+    found: z.array(
+      z.object({
+        what: z.enum(['role', 'levels', 'allow list', 'member', 'key', 'umbrella']),
+        name: z.string(),
+        state: z.enum(['conforms', 'differs', 'absent', 'unseen']),
+        detail: z.string(),
+        ours: z
+          .object({ how: z.enum(['created', 'conforming', 'declared']), since: time.nullable() })
+          .nullable()
+          .describe('Why it is Parasol’s to write; null: it is not.'),
+      }),
+    ),
+    differences: z.array(drift.pick({ path: true, kind: true, desired: true, observed: true })),
+  })
+  .meta({ id: 'Adoption' });
+
 export const customerView = z
   .object({
     customerId: z.int().nullable(),

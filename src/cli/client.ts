@@ -5,6 +5,7 @@ import type { Handoff } from '../domain/handoff.ts';
 import type { Purpose, TenantInput } from '../domain/tenant.ts';
 import type {
   Applied,
+  AdoptionView,
   CredentialView,
   CustomerView,
   KeyAudit,
@@ -102,6 +103,10 @@ export class Client {
 
   status(tenant: string): Promise<StatusView> {
     return this.#call('GET', `/tenants/${encodeURIComponent(tenant)}/status`);
+  }
+
+  adoption(tenant: string): Promise<AdoptionView> {
+    return this.#call('GET', `/tenants/${encodeURIComponent(tenant)}/adoption`);
   }
 
   tenant(tenant: string): Promise<TenantView> {

@@ -1,7 +1,13 @@
 import type { Readable } from 'node:stream';
 import { userInfo } from 'node:os';
 import type { TenantInput } from '../domain/tenant.ts';
-import type { Examination, KekView, RekeyProgress, RekeyReport } from '../reconciler/commands.ts';
+import type {
+  AdoptionView,
+  Examination,
+  KekView,
+  RekeyProgress,
+  RekeyReport,
+} from '../reconciler/commands.ts';
 
 export type { Examination };
 
@@ -48,6 +54,8 @@ export interface Wiring {
   rekey(newKekFile: string | null, progress: (at: RekeyProgress) => void): Promise<RekeyReport>;
   /** Reads both vendors and writes nothing; `input` is the tenant of a file, null: as the service holds it. */
   doctor(request: { tenant: string; input: TenantInput | null }): Promise<Examination>;
+  /** What a tenant of a file would be taken over from, by one look at both vendors. */
+  adopt(input: TenantInput): Promise<AdoptionView>;
   simulate(options: SimulateOptions): Promise<{ close(): Promise<void> }>;
   /** The scenarios that `simulate` knows. */
   scenarios: readonly string[];

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { addApply } from './apply-commands.ts';
 import { Context, Refused } from './context.ts';
+import { addAdoption } from './adopt-commands.ts';
 import { addDeletion } from './delete-commands.ts';
 import { addHandoffs } from './handoff-commands.ts';
 import { EXIT, type CliIo } from './io.ts';
@@ -56,6 +57,7 @@ export function buildProgram(io: CliIo): Command {
   addReading(program, context);
   addChanging(program, context);
   addApply(program, context);
+  addAdoption(program, context);
   addDeletion(program, context);
   addHandoffs(program, context);
   addHolds(program, context);

@@ -251,7 +251,10 @@ export function rotationRecordView(
 }
 
 /** What was seen, and learned, of the company and the console that the spec names; of others it says nothing. */
-function seenOf(spec: TenantSpec, status: StoredStatus | null): Pick<StoredStatus, 'facts' | 'memory'> {
+export function seenOf(
+  spec: TenantSpec,
+  status: StoredStatus | null,
+): Pick<StoredStatus, 'facts' | 'memory'> {
   const subject = subjectOf(spec);
   return status && (status.memory.subject ?? subject) === subject
     ? status

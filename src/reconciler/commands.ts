@@ -1,4 +1,5 @@
 import type { Caller } from '../domain/access.ts';
+import type { Adoption } from '../domain/adoption.ts';
 import type { Condition, Truth } from '../domain/condition.ts';
 import type { AutomationAnswer } from '../domain/automation.ts';
 import type { Deletion } from '../domain/deletion.ts';
@@ -281,6 +282,9 @@ export interface Difference {
   after: unknown;
 }
 
+/** What was there before Parasol came, and what of it is Parasol's (`parasol adopt`). */
+export type AdoptionView = PlanView & Adoption;
+
 export interface ApplyChange {
   id: string;
   change: 'created' | 'updated' | 'unchanged';
@@ -369,6 +373,8 @@ export interface Commands {
   /** The first status that is as wanted; what is once the time is up. */
   waitForStatus(id: string, wanted: Wanted): Promise<Answer<Waited>>;
   plan(id: string): Promise<Answer<PlanView>>;
+  /** What is there, and what of it is Parasol's, by what the last run saw. */
+  adoption(id: string): Promise<Answer<AdoptionView>>;
   /** Every pair that the tenant ever had, newest first. */
   credentials(id: string): Promise<Answer<CredentialView[]>>;
   customers(id: string): Promise<Answer<CustomerView[]>>;

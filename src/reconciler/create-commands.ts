@@ -3,6 +3,7 @@ import { AUTOMATION } from '../domain/handoff.ts';
 import type { TenantInput } from '../domain/tenant.ts';
 import { conflict, done, invalid, noHandoff, noTenant } from './answers.ts';
 import { applyTenants, type ApplyOptions } from './apply.ts';
+import { adoption } from './adopt.ts';
 import { answerAutomation } from './automation.ts';
 import {
   credentialViews,
@@ -108,6 +109,7 @@ export function createCommands(deps: CommandDeps): Commands {
     waitForStatus: async (id, wanted) =>
       (await desk.marks([id])).has(id) ? live.waits.wait(id, wanted) : noTenant(id),
     plan: (id) => shown(id, planView),
+    adoption: (id) => adoption(desk, id),
     customers: (id) => shown(id, customerViews),
 
     async credentials(id) {

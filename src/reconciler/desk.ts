@@ -2,6 +2,7 @@ import type { Caller, Role, Scope } from '../domain/access.ts';
 import type { Deletion } from '../domain/deletion.ts';
 import type { Condition, Truth } from '../domain/condition.ts';
 import type { HeldCredential } from '../domain/credential.ts';
+import type { OwnedObject } from '../domain/ground.ts';
 import type { Handoff } from '../domain/handoff.ts';
 import type { Pause } from '../domain/pause.ts';
 import type { Rotation, Wish } from '../domain/rotation.ts';
@@ -171,6 +172,8 @@ export interface Desk {
     | { ok: false; because: 'stale'; generation: number }
     | { ok: false; because: 'rotations' }
   >;
+  /** What is Parasol's to write outside (rulings 8). */
+  owned(id: string): Promise<OwnedObject[]>;
   /** Takes a deletion back that is not final yet. A run that began before writes nothing more to the vendors. */
   takeDeletionBack(
     id: string,

@@ -1,3 +1,4 @@
+import { takenIn } from '../domain/adoption.ts';
 import { plan } from '../domain/plan.ts';
 import type { Plan, Step } from '../domain/action.ts';
 import { judgeCandidates, type CandidateDecision } from '../domain/candidate.ts';
@@ -15,7 +16,6 @@ import {
 import { adoption } from '../domain/handoff-progress.ts';
 import {
   believed,
-  isFresh,
   remember,
   type Facts,
   type KeyProof,
@@ -102,7 +102,7 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
     };
   }
 
-  const owned = [...standing.owned, ...conforming({ ...seen, ...promoted }, standing.owned, now)];
+  const owned = [...standing.owned, ...takenIn({ ...seen, ...promoted }, standing.owned, now)];
   const { capReached } = standing;
   const evaluated = (
     rotation: Rotation | null,
@@ -364,24 +364,6 @@ function promote(
       },
     },
   };
-}
-
-/** The active member, seen exactly as specified, by name, is Parasol's from then on (rulings 8). */
-function conforming(
-  { spec, facts, observedAt, credentials }: Seen,
-  owned: OwnedObject[],
-  now: Date,
-): OwnedObject[] {
-  if (!isFresh(facts.members, observedAt)) return [];
-  const identifier = activeMember(spec, credentials);
-  const member = findMember(facts.members.value.items, identifier);
-  const differs = diff(spec, { members: facts.members, candidates: {} }, credentials, { observedAt }).some(
-    ({ path }) => path === `members.${identifier}` || path.startsWith(`members.${identifier}.`),
-  );
-  const known = owned.some(({ kind, externalId }) => kind === 'member' && externalId === member?.id);
-  if (!member || differs || known || !expectedMembers(spec).includes(identifier)) return [];
-  const { id: externalId, identifier: name } = member;
-  return [{ kind: 'member', name, externalId, how: 'conforming', since: now.toISOString() }];
 }
 
 /** Drift keeps the time at which it was first seen, and says what would remove it. */

@@ -21,6 +21,7 @@ import { placeEvents } from './event-log.ts';
 import { addEvents, events as eventRows, keyEvents, pageOfEvents } from './events.ts';
 import { automationNow, destroyAnswerKey, handoffs, listHandoffs, toHandoff, toPeople } from './handoffs.ts';
 import { listSpec } from './listings.ts';
+import { ownedObjects, toOwned } from './owned.ts';
 import { keepRotation, liveRotation, rotations, rotationsOf } from './rotations.ts';
 import { pageOfRuns, runs } from './runs.ts';
 import { statuses, toStatus } from './statuses.ts';
@@ -89,6 +90,15 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
       });
       return { ok: true, trigger: await triggerLocked(tx, id, cause, true) };
     }),
+
+  async owned(id) {
+    const rows = await db
+      .select()
+      .from(ownedObjects)
+      .where(and(eq(ownedObjects.tenantId, id), visibleTo(caller.scope, ownedObjects.tenantId)))
+      .orderBy(asc(ownedObjects.kind), asc(ownedObjects.name));
+    return rows.map(toOwned);
+  },
 
   takeDeletionBack: (id, { by, reason }, events, cause) =>
     db.transaction(async (tx) => {

@@ -15,6 +15,7 @@ import type { Handoff } from '../../src/domain/handoff.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { tenantInputSchema, tenantSpecSchema, type TenantInput } from '../../src/domain/tenant.ts';
 import type {
+  AdoptionView,
   Answer,
   Commands,
   CredentialView,
@@ -287,6 +288,24 @@ export const event: EventView = {
   data: { generation: 3 },
 };
 
+export const adoption: AdoptionView = {
+  ...plan,
+  verdict: 'differs',
+  found: [
+    {
+      what: 'member',
+      name: 'umbrella-a',
+      state: 'conforms',
+      detail: 'Active, role Umbrella, Corporate.',
+      ours: { how: 'conforming', since: AT },
+    },
+    { what: 'levels', name: 'Umbrella', state: 'differs', detail: '1 cell differs.', ours: null },
+  ],
+  differences: [
+    { path: 'role.levels.Companies/Configurations.edit', kind: 'missing', desired: 'All', observed: 'None' },
+  ],
+};
+
 export const customer: CustomerView = {
   customerId: 5,
   customer: 'Globex',
@@ -340,6 +359,7 @@ export const fakeCommands = () => {
     createTenant: vi.fn<Commands['createTenant']>(async (input) => yes(view(input, 1))),
     replaceTenant: vi.fn<Commands['replaceTenant']>(async (input) => yes(view(input, 4))),
     deleteTenant: vi.fn<Commands['deleteTenant']>(async () => yes({ trigger: 5 })),
+    adoption: vi.fn<Commands['adoption']>(async () => yes(adoption)),
     keepTenant: vi.fn<Commands['keepTenant']>(async () => yes({ trigger: 9 })),
     tenant: vi.fn<Commands['tenant']>(async () => yes(view())),
     tenants: vi.fn<Commands['tenants']>(async () => ({ items: [summary], next: 'acme' })),

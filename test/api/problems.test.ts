@@ -195,6 +195,7 @@ describe('what a command refuses', () => {
       'keepTenant',
       'status',
       'plan',
+      'adoption',
       'customers',
       'credentials',
       'reconcile',

@@ -93,6 +93,7 @@ export async function run(
     vault: never,
     rekey: never,
     doctor: never,
+    adopt: never,
     simulate: never,
     scenarios: ['demo', 'empty', 'key-dead'],
     demo: never,

@@ -4,6 +4,7 @@ import { signingSecretSchema, tenantInputSchema, type Purpose } from '../../doma
 import { Problem, refuse, send } from '../problem.ts';
 import type { Api } from '../types.ts';
 import {
+  adoptionView,
   answers,
   applied,
   asked,
@@ -211,6 +212,25 @@ export function tenantRoutes(app: Api): void {
     },
     async ({ params, commands }, reply) => {
       const answer = await commands.plan(params.id);
+      return answer.ok ? reply.send(answer.value) : refuse(reply, answer.refusal);
+    },
+  );
+
+  app.get(
+    '/tenants/:id/adoption',
+    {
+      config: { permission: 'tenants:read' },
+      schema: {
+        tags,
+        operationId: 'getAdoption',
+        summary: 'What was there before Parasol, and what of it is Parasol’s',
+        description: 'By what the last run saw. Members are taken in by being seen exactly as specified.',
+        params: atTenant,
+        response: answers({ 200: adoptionView }),
+      },
+    },
+    async ({ params, commands }, reply) => {
+      const answer = await commands.adoption(params.id);
       return answer.ok ? reply.send(answer.value) : refuse(reply, answer.refusal);
     },
   );
