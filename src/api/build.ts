@@ -17,6 +17,7 @@ import { eventRoutes } from './routes/events.ts';
 import { holdRoutes } from './routes/holds.ts';
 import { handoffRoutes } from './routes/handoffs.ts';
 import { schemaRoutes } from './routes/schemas.ts';
+import { specRoutes } from './routes/specs.ts';
 import { serviceRoutes, type Readiness } from './routes/service.ts';
 import { statusRoutes } from './routes/status.ts';
 import { tenantRoutes } from './routes/tenants.ts';
@@ -95,6 +96,7 @@ export function buildApi(deps: ApiDeps): FastifyInstance {
     auditRoutes(api);
     automationRoutes(api);
     schemaRoutes(api);
+    specRoutes(api);
     tokenRoutes(api, deps);
   });
   return app;

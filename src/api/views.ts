@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { CONDITION_TYPES } from '../domain/condition.ts';
 import { HANDOFF_KINDS } from '../domain/handoff.ts';
+import { labelsSchema } from '../domain/labels.ts';
 import { ROTATION_CAUSES, ROTATION_PHASES } from '../domain/rotation.ts';
 import { UMBRELLA_CAUSES, UMBRELLA_PHASES } from '../domain/umbrella-rotation.ts';
 import { purposeSchema, tenantIdSchema, tenantInputSchema, tenantSpecSchema } from '../domain/tenant.ts';
@@ -393,6 +394,33 @@ const event = z
   })
   .meta({ id: 'Event' });
 
+export const applyBody = z
+  .strictObject({
+    tenants: z.array(tenantInputSchema).min(1).max(10_000),
+    dryRun: z.boolean().default(false).describe('Checks and tells, changes nothing.'),
+    continue: z
+      .boolean()
+      .default(false)
+      .describe('Tenants that are refused do not hinder the others: all that are in order are written.'),
+    prune: z
+      .strictObject({
+        labels: labelsSchema.refine(
+          (labels) => Object.keys(labels).length > 0,
+          'must name at least one: without a label every tenant would go that is not given',
+        ),
+        count: z.int().min(0).optional().describe('How many were confirmed: as many go, or nothing is done.'),
+        by: z.string().trim().min(1).max(100).optional(),
+      })
+      .optional()
+      .describe(
+        'Deletes the tenants that carry all of these labels and are not given, as their `onDelete` says.',
+      ),
+  })
+  .refine((body) => !body.continue || body.prune === undefined, {
+    path: ['continue'],
+    message: 'does not go with prune: what is refused might be what another tenant goes for',
+  });
+
 const applyChange = z
   .object({
     id: tenantIdSchema,
@@ -415,6 +443,9 @@ const applyChange = z
 export const applied = z.object({
   dryRun: z.boolean(),
   changes: z.array(applyChange),
+  removals: z
+    .array(z.object({ id: tenantIdSchema, name: z.string(), onDelete: tenantSpecSchema.shape.onDelete }))
+    .describe('With `prune`: tenants that go.'),
   refused: z
     .array(
       z.object({

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ApplyChange, Difference } from '../reconciler/commands.ts';
+import type { ApplyChange, Difference, Removal } from '../reconciler/commands.ts';
 import type { Told } from './apply-commands.ts';
 import { placeOf } from './context.ts';
 import type { Sheet } from './sheet.ts';
@@ -15,15 +15,17 @@ const COLOURS: Record<ApplyChange['change'], Colour> = {
 };
 
 /** `parasol apply`, `parasol diff` */
-export function appliedText(sheet: Sheet, { dryRun, changes, refused, unread }: Told): string {
+export function appliedText(sheet: Sheet, told: Told): string {
+  const { dryRun, changes, removals, refused, unread } = told;
   const { paper } = sheet;
   const warnings = changes.flatMap(({ id, warnings }) => warnings.map((warning) => `${id}: ${warning}`));
   return [
     ...changes.filter(({ change }) => change !== 'unchanged').map((change) => changeText(paper, change)),
+    ...(removals.length === 0 ? [] : [removalsText(paper, removals)]),
     ...warnings.map((warning) => paper.paint('yellow', paper.paragraph(`Note: ${warning}`))),
     ...refused.map(({ id, problems }) => problemsText(sheet, `${id} was refused:`, problems)),
     ...(unread.length === 0 ? [] : [problemsText(sheet, 'Not read:', unread)]),
-    countsText(changes, refused.length),
+    countsText(told),
     ...(dryRun ? ['Dry run: nothing was changed.'] : []),
   ].join('\n');
 }
@@ -78,14 +80,27 @@ function problemsText({ paper }: Sheet, title: string, problems: Told['unread'])
   ].join('\n');
 }
 
-function countsText(changes: readonly ApplyChange[], refused: number): string {
-  const counts = (['created', 'updated', 'unchanged'] as const).map((kind) => ({
+/** Each tenant that goes, and what becomes of its members. */
+export const removalsText = (paper: Paper, removals: readonly Removal[]): string =>
+  removals
+    .map(({ id, name, onDelete }) => {
+      const members = onDelete === 'orphan' ? 'left as they are' : 'switched off';
+      return paper.paint(
+        'red',
+        paper.paragraph(`${id} (${name}): goes; its members are ${members} (onDelete: ${onDelete})`, 2, '- '),
+      );
+    })
+    .join('\n');
+
+function countsText({ changes, removals, refused }: Told): string {
+  const kinds = (['created', 'updated', 'unchanged'] as const).map((kind): [number, string] => [
+    changes.filter(({ change }) => change === kind).length,
     kind,
-    count: changes.filter(({ change }) => change === kind).length,
-  }));
-  return [...counts, { kind: 'refused', count: refused }]
-    .filter(({ count }) => count > 0)
-    .map(({ kind, count }) => `${count} ${kind}`)
+  ]);
+  const counts: [number, string][] = [...kinds, [removals.length, 'deleted'], [refused.length, 'refused']];
+  return counts
+    .filter(([count]) => count > 0)
+    .map(([count, kind]) => `${count} ${kind}`)
     .join(', ')
     .concat('.');
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { request } from 'undici';
 import type { Handoff } from '../domain/handoff.ts';
+import type { Labels } from '../domain/labels.ts';
 import type { Purpose, TenantInput } from '../domain/tenant.ts';
 import type {
   Applied,
@@ -48,6 +49,8 @@ export type PairBody = { publicKey: string; privateKey: string } | { key: string
 export interface ApplyRequest {
   /** Tenants that are refused do not hinder the others. */
   continue?: boolean;
+  /** Deletes those with all of the labels that are not given; `count` confirms how many. */
+  prune?: { labels: Labels; count?: number; by?: string };
 }
 
 export type AppliedSet = Applied & { dryRun: boolean };

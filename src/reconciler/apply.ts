@@ -4,7 +4,7 @@ import { changedValues, settingsOf } from '../domain/spec-diff.ts';
 import { withoutDefaults } from '../domain/spec-defaults.ts';
 import { automationOrigin, companyIdentity, type TenantInput, type TenantSpec } from '../domain/tenant.ts';
 import { conflict, done, invalid, type Problem } from './answers.ts';
-import type { Answer, Applied, ApplyChange, Difference, Refusal, RefusedTenant } from './commands.ts';
+import type { Answer, Applied, ApplyChange, Difference, Prune, Refusal, RefusedTenant } from './commands.ts';
 import { beingDeleted } from './deletions.ts';
 import {
   activeOf,
@@ -21,6 +21,7 @@ import {
   takeApart,
   type GivenPair,
 } from './given-keys.ts';
+import { decidePruning, NO_PRUNING, unconfirmed, unprunable } from './prune.ts';
 import type { Desk, Ids, NewEvent, StoredTenant, TenantWrite, Vault } from './ports.ts';
 
 /**
@@ -41,6 +42,8 @@ export interface ApplyOptions {
   dryRun: boolean;
   /** Tenants that are refused do not hinder the others. */
   keepGoing: boolean;
+  /** What goes because the set does not have it; null: nothing. Does not go with `keepGoing`. */
+  prune: Prune | null;
   /** Where a field of the tenant at an index stands in what was given. */
   at: (index: number, path: string) => string;
   /** What else must hold of a tenant that is there (null: is not), or why not. */
@@ -65,7 +68,7 @@ export async function applyTenants(
 async function tryToApply(
   deps: ApplyDeps,
   inputs: TenantInput[],
-  { dryRun, keepGoing, at, demand }: ApplyOptions,
+  { dryRun, keepGoing, prune, at, demand }: ApplyOptions,
 ): Promise<Answer<Applied> | null> {
   const { desk, vault } = deps;
   const stored = await desk.tenants(inputs.map(({ id }) => id));
@@ -77,19 +80,26 @@ async function tryToApply(
   const outside = outsideOf(deps.caller?.scope ?? null, inputs, known);
   const hidden = new Set(outside.map(({ index }) => index));
   const decided = inputs.flatMap((input, index) =>
-    hidden.has(index) ? [] : [decide(vault, input, index, known.get(input.id) ?? null)],
+    hidden.has(index) ? [] : [decide(vault, input, index, known.get(input.id) ?? null, prune)],
   );
   const holders = await readHolders(desk, decided);
   const { good, wrong: found } = sortOut(decided, holders, keepGoing);
   const wrong = [...outside, ...found];
-  if (wrong.length > 0 && !keepGoing) {
-    return invalid(wrong.map(({ index, path, message }) => ({ path: at(index, path), message })));
+  const pruning = prune ? await decidePruning(desk, inputs, prune) : NO_PRUNING;
+  if ((wrong.length > 0 && !keepGoing) || pruning.problems.length > 0) {
+    const placed = wrong.map(({ index, path, message }) => ({ path: at(index, path), message }));
+    return invalid([...placed, ...pruning.problems]);
   }
+  const otherThanConfirmed = prune && !dryRun ? unconfirmed(pruning, prune) : null;
+  if (otherThanConfirmed) return { ok: false, refusal: otherThanConfirmed };
 
-  const applied = done({ changes: good.map(changeOf), refused: refusedTenants(inputs, wrong, at) });
+  const { removals, writes: deletions } = pruning;
+  const refused = refusedTenants(inputs, wrong, at);
+  const applied = done({ changes: good.map(changeOf), removals, refused });
   const differing = good.filter((one) => differs(one, holders));
-  if (dryRun || differing.length === 0) return applied;
-  const written = await desk.apply(await Promise.all(differing.map((one) => toWrite(deps, one))));
+  if (dryRun || differing.length + deletions.length === 0) return applied;
+  const writes = await Promise.all(differing.map((one) => toWrite(deps, one)));
+  const written = await desk.apply(writes, deletions);
   if (written.ok) return applied;
   const { because, id } = written.refusal;
   if (because === 'stale' || because === 'deleting' || written.refusal.by === null || keepGoing) return null;
@@ -174,8 +184,9 @@ interface Decided {
 
 type Known = Awaited<ReturnType<Desk['tenants']>>[number] | null;
 
-function decide(vault: Vault, input: TenantInput, index: number, known: Known): Decided {
+function decide(vault: Vault, input: TenantInput, index: number, known: Known, prune: Prune | null): Decided {
   const { spec, pairs } = takeApart(input);
+  const unpruned = unprunable(input, prune);
   const held = known?.credentials ?? [];
   const accepted: GivenPair[] = [];
   const inUse: GivenPair[] = [];
@@ -230,7 +241,10 @@ function decide(vault: Vault, input: TenantInput, index: number, known: Known): 
     })),
     warnings,
     ignored,
-    problems: problemsOf(vault, spec, known, pairs),
+    problems: [
+      ...problemsOf(vault, spec, known, pairs),
+      ...(unpruned === null ? [] : [{ path: 'labels', message: unpruned }]),
+    ],
   };
 }
 

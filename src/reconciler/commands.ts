@@ -5,6 +5,7 @@ import type { AutomationAnswer } from '../domain/automation.ts';
 import type { Deletion } from '../domain/deletion.ts';
 import type { Drift } from '../domain/drift.ts';
 import type { Handoff } from '../domain/handoff.ts';
+import type { Labels, LabelSelector } from '../domain/labels.ts';
 import type { Plan } from '../domain/action.ts';
 import type { Pause } from '../domain/pause.ts';
 import type { Rotation, RotationCause, RotationPhase } from '../domain/rotation.ts';
@@ -301,9 +302,27 @@ export interface RefusedTenant {
   problems: { path: string; message: string }[];
 }
 
+/** Which tenants of the service go because the set does not have them. */
+export interface Prune {
+  /** Those that carry all of these, and no others; never empty. */
+  labels: Labels;
+  /** How many were confirmed; exactly as many go, or nothing is done. Null: tried out only. */
+  count: number | null;
+  /** Who asks; null: not told. */
+  by: string | null;
+}
+
+/** A tenant that goes. */
+export interface Removal {
+  id: string;
+  name: string;
+  onDelete: TenantSpec['onDelete'];
+}
+
 /** What became of a set of tenants, or would. */
 export interface Applied {
   changes: ApplyChange[];
+  removals: Removal[];
   /** Empty, unless the others were to go on. */
   refused: RefusedTenant[];
 }
@@ -353,10 +372,15 @@ export interface Commands {
    */
   as(caller: Caller): Commands;
   /**
-   * All tenants or none; with `keepGoing` those that are in order, while the others are told. `dryRun` checks and
-   * tells, and changes nothing.
+   * All tenants or none, and with `prune` those that go as well; with `keepGoing` those that are in order, while the
+   * others are told. `dryRun` checks and tells, and changes nothing.
    */
-  apply(tenants: TenantInput[], options: { dryRun: boolean; keepGoing?: boolean }): Promise<Answer<Applied>>;
+  apply(
+    tenants: TenantInput[],
+    options: { dryRun: boolean; keepGoing?: boolean; prune?: Prune | null },
+  ): Promise<Answer<Applied>>;
+  /** How tenants should be, and the keys that are held, by id: those that carry all of the labels. */
+  specs(page: { labels: LabelSelector[]; after: string | null; limit: number }): Promise<Page<TenantView>>;
   createTenant(tenant: TenantInput): Promise<Answer<TenantView>>;
   /** `ifGeneration`: refused as stale unless that is still the tenant's generation. */
   replaceTenant(tenant: TenantInput, ifGeneration: number | null): Promise<Answer<TenantView>>;

@@ -52,6 +52,7 @@ export function createCommands(deps: CommandDeps): Commands {
     const applied = await applyTenants(deps, [tenant], {
       dryRun: false,
       keepGoing: false,
+      prune: null,
       at: (_, path) => path,
       demand,
     });
@@ -70,10 +71,11 @@ export function createCommands(deps: CommandDeps): Commands {
   return {
     as: (caller) => createCommands({ ...deps, caller, desk: desk.as(caller) }),
 
-    apply: (tenants, { dryRun, keepGoing = false }) =>
+    apply: (tenants, { dryRun, keepGoing = false, prune = null }) =>
       applyTenants(deps, tenants, {
         dryRun,
         keepGoing,
+        prune,
         at: (index, path) => `tenants.${index}.${path}`,
         demand: () => null,
       }),
@@ -98,6 +100,11 @@ export function createCommands(deps: CommandDeps): Commands {
     keepTenant: (id, asked) => keepTenant(desk, id, asked),
 
     tenant: view,
+
+    async specs(page) {
+      const { items, next } = await desk.specs(page);
+      return { items: items.map(tenantView), next };
+    },
 
     async tenants(page) {
       const { items, next } = await desk.page(page);

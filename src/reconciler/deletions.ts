@@ -3,8 +3,8 @@ import { whyNoWrite } from '../domain/ground.ts';
 import type { TenantSpec } from '../domain/tenant.ts';
 import { isOver as isUmbrellaOver, type UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import { conflict, done, invalid, noTenant, refused, wayFree } from './answers.ts';
-import type { Commands, DeleteRequest } from './commands.ts';
-import type { Desk, NewEvent, StoredTenant, TenantRecord } from './ports.ts';
+import type { Answer, Commands, DeleteRequest } from './commands.ts';
+import type { DeletionWrite, Desk, NewEvent, StoredTenant, TenantRecord } from './ports.ts';
 
 /** The end of a tenant, as people ask for it and take it back (design.md §7, §8). */
 
@@ -37,8 +37,25 @@ async function tryToDelete(
 ): Promise<Awaited<ReturnType<Commands['deleteTenant']>> | null> {
   const record = await desk.tenant(id);
   if (!record) return noTenant(id);
-  const { spec, generation, deletion } = record.tenant;
+  const { generation } = record.tenant;
   if (ifGeneration !== null && ifGeneration !== generation) return refused({ kind: 'stale', generation });
+  const decided = decideDeletion(record, { by, reason, force, unseen });
+  if (!decided.ok) return decided;
+  const { request, events, cause } = decided.value;
+  const asked = await desk.requestDelete(id, request, events, cause);
+  if (asked.ok) return done({ trigger: asked.trigger });
+  if (asked.because === 'not-found') return noTenant(id);
+  // Who named no generation means the tenant as it is: it is judged again as it is now.
+  if (asked.because === 'rotations' || ifGeneration === null) return null;
+  return refused({ kind: 'stale', generation: asked.generation });
+}
+
+/** What a request for the end of a tenant comes to, as the tenant is: what is to be written, or why it is refused. */
+export function decideDeletion(
+  record: TenantRecord,
+  { by, reason, force, unseen }: Omit<DeleteRequest, 'ifGeneration'>,
+): Answer<DeletionWrite> {
+  const { id, spec, generation, deletion } = record.tenant;
   if (unseen && !deletion) {
     return conflict(
       `${id} is not being deleted yet, so that it is not known whether anything hinders it: ask first without unseen.`,
@@ -56,24 +73,19 @@ async function tryToDelete(
       );
     }
   }
-  const asked = await desk.requestDelete(
+  return done({
     id,
-    {
+    request: {
       generation,
       deletion: deletion ? asAsked(deletion, { by, reason, unseen }) : { by, reason, unseen },
       rotations: { integration: integration?.id ?? null, umbrella: umbrella?.number ?? null },
     },
-    [
+    events: [
       ...requestEvents(record, { by, reason, unseen }),
       ...(deletion ? [] : abandonEvents(spec, { integration, umbrella })),
     ],
-    by === null ? 'deletion' : `deletion asked for by ${by}`,
-  );
-  if (asked.ok) return done({ trigger: asked.trigger });
-  if (asked.because === 'not-found') return noTenant(id);
-  // Who named no generation means the tenant as it is: it is judged again as it is now.
-  if (asked.because === 'rotations' || ifGeneration === null) return null;
-  return refused({ kind: 'stale', generation: asked.generation });
+    cause: by === null ? 'deletion' : `deletion asked for by ${by}`,
+  });
 }
 
 type Asked = Omit<Deletion, 'since'>;

@@ -4,6 +4,7 @@ import type { Condition, Truth } from '../domain/condition.ts';
 import type { HeldCredential } from '../domain/credential.ts';
 import type { OwnedObject } from '../domain/ground.ts';
 import type { Handoff } from '../domain/handoff.ts';
+import type { LabelSelector } from '../domain/labels.ts';
 import type { Pause } from '../domain/pause.ts';
 import type { Rotation, Wish } from '../domain/rotation.ts';
 import type { Purpose, TenantSpec } from '../domain/tenant.ts';
@@ -148,6 +149,14 @@ export interface DeletionRequest {
   rotations: { integration: string | null; umbrella: number | null };
 }
 
+/** One tenant of a set that is to go. */
+export interface DeletionWrite {
+  id: string;
+  request: DeletionRequest;
+  events: NewEvent[];
+  cause: string;
+}
+
 export interface Desk {
   /**
    * The desk of one who asks: tenants that it may not see are not there, and every change writes into the audit
@@ -155,10 +164,10 @@ export interface Desk {
    */
   as(caller: Caller): Desk;
   /**
-   * Writes all of these tenants, or none. A spec that differs makes a new generation; every tenant given is
-   * triggered, its backoff forgotten.
+   * Writes all of these tenants and asks for the end of the others, or does nothing of it. A spec that differs makes
+   * a new generation; every tenant given is triggered, its backoff forgotten.
    */
-  apply(writes: TenantWrite[]): Promise<Applied>;
+  apply(writes: TenantWrite[], deletions?: DeletionWrite[]): Promise<Applied>;
   /** Marks a tenant as to be deleted and triggers the run that makes it final. */
   requestDelete(
     id: string,
@@ -216,6 +225,12 @@ export interface Desk {
   marks(ids: string[]): Promise<Map<string, string>>;
   /** Those of these tenants that exist, with every credential that they ever had. */
   tenants(ids: string[]): Promise<{ tenant: StoredTenant; credentials: HeldCredential[] }[]>;
+  /** The tenants that carry all of the labels, by id, as `tenants` has them. */
+  specs(page: {
+    labels: LabelSelector[];
+    after: string | null;
+    limit: number;
+  }): Promise<Page<{ tenant: StoredTenant; credentials: HeldCredential[] }>>;
   /** Everything about a tenant's keys; null: there is no such tenant. */
   keyRecord(id: string): Promise<KeyRecord | null>;
   /** The tenant with every credential that it ever had, oldest first; null: there is no such tenant. */

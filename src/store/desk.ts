@@ -8,13 +8,14 @@ import { HIDDEN_TENANT, type Caller } from '../domain/access.ts';
 import type {
   ApplyRefusal,
   DeletionRequest,
+  DeletionWrite,
   Desk,
   HandoffRefusal,
   NewCredential,
   TenantWrite,
 } from '../reconciler/ports.ts';
 import { addAudit, noteRefusal } from './audit.ts';
-import { addCredential, credentials, credentialsOf, toCredential, toRecord } from './credentials.ts';
+import { addCredential, credentialsOf, toCredential, toRecord } from './credentials.ts';
 import type { Database, Executor } from './database.ts';
 import { StoreError, toStoreError } from './database.ts';
 import { placeEvents } from './event-log.ts';
@@ -24,6 +25,7 @@ import { listSpec } from './listings.ts';
 import { ownedObjects, toOwned } from './owned.ts';
 import { keepRotation, liveRotation, rotations, rotationsOf } from './rotations.ts';
 import { pageOfRuns, runs } from './runs.ts';
+import { pageOfSpecs, withCredentials } from './specs.ts';
 import { statuses, toStatus } from './statuses.ts';
 import { tenantColumns, tenants, toTenant } from './tenants.ts';
 import { pauseTenant, resumeTenant } from './pauses.ts';
@@ -36,14 +38,22 @@ const ONE_SNAPSHOT = { isolationLevel: 'repeatable read', accessMode: 'read only
 
 /** The desk of one who asks; `as` is the store's, which wraps what is thrown. */
 export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
-  async apply(writes) {
+  async apply(writes, deletions = []) {
     // In the order of their ids, as whoever locks several tenants does: two such never wait for each other.
-    const ordered = writes.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+    const ordered = [...writes, ...deletions].toSorted((a, b) => (a.id < b.id ? -1 : 1));
     let current: TenantWrite | undefined;
     try {
       return await db.transaction(async (tx) => {
         const applied = [];
-        for (current of ordered) applied.push(await applyOne(tx, caller, current));
+        for (const step of ordered) {
+          if ('request' in step) {
+            const asked = await deleteOne(tx, caller, step);
+            if (!asked.ok) throw new Refused(staleDeletion(step.id, asked));
+          } else {
+            current = step;
+            applied.push(await applyOne(tx, caller, step));
+          }
+        }
         return { ok: true, tenants: applied };
       });
     } catch (error) {
@@ -57,39 +67,8 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
     }
   },
 
-  requestDelete: (id, { generation, deletion, rotations: decided }, events, cause) =>
-    db.transaction(async (tx) => {
-      const row = await lockTenant(tx, id, caller);
-      if (!row) return { ok: false, because: 'not-found' };
-      if (generation !== null && row.generation !== generation) {
-        return { ok: false, because: 'stale', generation: row.generation };
-      }
-      const now = await rotationsInFlight(tx, id);
-      if (now.integration !== decided.integration || now.umbrella !== decided.umbrella) {
-        return { ok: false, because: 'rotations' };
-      }
-      const { by, reason, unseen } = deletion;
-      await tx
-        .update(tenants)
-        .set({
-          deleting: true,
-          // Asked again, it is still as old as it was.
-          deletion: sql`jsonb_build_object(
-            'since', coalesce(${tenants.deletion} ->> 'since', to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')),
-            'by', ${by}::text, 'reason', ${reason}::text, 'unseen', ${unseen}::boolean)`,
-          updatedAt: sql`now()`,
-        })
-        .where(eq(tenants.id, id));
-      await addEvents(tx, id, events);
-      await addAudit(tx, caller, {
-        action: 'tenant.delete',
-        tenantId: id,
-        reason,
-        before: { deleting: row.deleting },
-        after: { deleting: true, onDelete: row.spec.onDelete, by, unseen, rotations: now },
-      });
-      return { ok: true, trigger: await triggerLocked(tx, id, cause, true) };
-    }),
+  requestDelete: (id, request, events, cause) =>
+    db.transaction((tx) => deleteOne(tx, caller, { id, request, events, cause })),
 
   async owned(id) {
     const rows = await db
@@ -221,17 +200,10 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
         .from(tenants)
         .where(and(inArray(tenants.id, ids), visibleTo(caller.scope)))
         .orderBy(asc(tenants.id));
-      const held = await tx
-        .select()
-        .from(credentials)
-        .where(inArray(credentials.tenantId, ids))
-        .orderBy(asc(credentials.createdAt), asc(credentials.id));
-      const byTenant = Map.groupBy(held, ({ tenantId }) => tenantId);
-      return rows.map((row) => ({
-        tenant: toTenant(row),
-        credentials: (byTenant.get(row.id) ?? []).map(toCredential),
-      }));
+      return withCredentials(tx, rows);
     }, ONE_SNAPSHOT),
+
+  specs: (page) => pageOfSpecs(db, page, caller.scope),
 
   holders: ({ companies, consoles }) =>
     db
@@ -500,6 +472,53 @@ class Refused extends Error {
 }
 
 const refuse = (refusal: HandoffRefusal) => ({ ok: false as const, refusal });
+
+type AskedDeletion = Awaited<ReturnType<Desk['requestDelete']>>;
+
+async function deleteOne(
+  tx: Executor,
+  caller: Caller,
+  { id, request, events, cause }: DeletionWrite,
+): Promise<AskedDeletion> {
+  const row = await lockTenant(tx, id, caller);
+  if (!row) return { ok: false, because: 'not-found' };
+  if (request.generation !== null && row.generation !== request.generation) {
+    return { ok: false, because: 'stale', generation: row.generation };
+  }
+  const { integration, umbrella } = request.rotations;
+  const now = await rotationsInFlight(tx, id);
+  if (now.integration !== integration || now.umbrella !== umbrella) {
+    return { ok: false, because: 'rotations' };
+  }
+  const { by, reason, unseen } = request.deletion;
+  await tx
+    .update(tenants)
+    .set({
+      deleting: true,
+      // Asked again, it is still as old as it was.
+      deletion: sql`jsonb_build_object(
+        'since', coalesce(${tenants.deletion} ->> 'since', to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')),
+        'by', ${by}::text, 'reason', ${reason}::text, 'unseen', ${unseen}::boolean)`,
+      updatedAt: sql`now()`,
+    })
+    .where(eq(tenants.id, id));
+  await addEvents(tx, id, events);
+  await addAudit(tx, caller, {
+    action: 'tenant.delete',
+    tenantId: id,
+    reason,
+    before: { deleting: row.deleting },
+    after: { deleting: true, onDelete: row.spec.onDelete, by, unseen, rotations: now },
+  });
+  return { ok: true, trigger: await triggerLocked(tx, id, cause, true) };
+}
+
+/** A deletion that was decided on what is no more. */
+const staleDeletion = (id: string, asked: AskedDeletion & { ok: false }): ApplyRefusal => ({
+  because: 'stale',
+  id,
+  generation: asked.because === 'stale' ? asked.generation : null,
+});
 
 async function applyOne(
   tx: Executor,

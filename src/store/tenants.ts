@@ -59,7 +59,7 @@ export const PAUSE = sql<Pause | null>`${sql.raw(PAUSE_NOW)}`;
 
 /** A tenant's row as it is read. */
 export const tenantColumns = { ...getTableColumns(tenants), pause: PAUSE };
-type TenantRow = Omit<typeof tenants.$inferSelect, 'pause'> & { pause: Pause | null };
+export type TenantRow = Omit<typeof tenants.$inferSelect, 'pause'> & { pause: Pause | null };
 
 /** `whyNoWrite` in SQL: whether no write may leave for a tenant. */
 export const NO_WRITE_NOW = `(tenants.spec ->> 'mode' <> 'repair' or coalesce((tenants.spec -> 'paused')::boolean, false)

@@ -148,8 +148,8 @@ describe('a fleet', () => {
     expect(answer.json()).toMatchObject({ dryRun: false, changes: [{ id: 'a' }, { id: 'b' }] });
     await call('POST', '/fleet/apply', { payload: { tenants, dryRun: true } });
     expect(commands.apply.mock.calls.map(([, options]) => options)).toEqual([
-      { dryRun: false, keepGoing: false },
-      { dryRun: true, keepGoing: false },
+      { dryRun: false, keepGoing: false, prune: null },
+      { dryRun: true, keepGoing: false, prune: null },
     ]);
   });
 
@@ -158,13 +158,32 @@ describe('a fleet', () => {
     const differences = [{ path: 'mode', kind: 'setting' as const, before: 'observe', after: 'repair' }];
     const value = {
       changes: [{ id: 'a', change: 'updated' as const, generation: 2, differences, warnings: [] }],
+      removals: [{ id: 'c', name: 'C', onDelete: 'orphan' as const }],
       refused: [{ id: 'b', problems: [{ path: 'tenants.1.id', message: 'no' }] }],
     };
     commands.apply.mockResolvedValueOnce({ ok: true, value });
     const payload = { tenants: [tenant('a'), tenant('b')], continue: true };
     const answer = await call('POST', '/fleet/apply', { payload });
     expect(answer.json()).toEqual({ dryRun: false, ...value });
-    expect(commands.apply.mock.calls[0]![1]).toEqual({ dryRun: false, keepGoing: true });
+    expect(commands.apply.mock.calls[0]![1]).toEqual({ dryRun: false, keepGoing: true, prune: null });
+  });
+
+  it('take others away by a label, and never without one', async () => {
+    const { call, commands } = startApi();
+    const tenants = [tenant('a')];
+    const prune = { labels: { team: 'north' }, count: 2 };
+    await call('POST', '/fleet/apply', { payload: { tenants, prune } });
+    expect(commands.apply.mock.calls[0]![1]).toMatchObject({ prune: { ...prune, by: null } });
+    for (const wrong of [
+      { prune: { labels: {}, count: 2 } },
+      { prune: { count: 2 } },
+      { prune, continue: true },
+      { prune, tenants: [] },
+    ]) {
+      const answer = await call('POST', '/fleet/apply', { payload: { tenants, ...wrong } });
+      expect([wrong, answer.statusCode]).toEqual([wrong, 400]);
+    }
+    expect(commands.apply).toHaveBeenCalledTimes(1);
   });
 
   it('may be larger than any other body', async () => {
@@ -366,5 +385,28 @@ describe('the schema of tenants.yaml', () => {
       expect.stringMatching(/^application\/schema\+json/),
     ]);
     expect(answer.json()).toEqual(JSON.parse(JSON.stringify(tenantsSchema())));
+  });
+});
+
+describe('specs', () => {
+  it('are listed by their labels, one or several', async () => {
+    const { call, commands } = startApi();
+    const answer = await call('GET', '/fleet/specs?label=team%3Dnorth&label=tier&after=a&limit=2');
+    expect(answer.json()).toEqual({ items: [view()], next: null });
+    expect(commands.specs).toHaveBeenCalledWith({
+      labels: [
+        { key: 'team', value: 'north' },
+        { key: 'tier', value: null },
+      ],
+      after: 'a',
+      limit: 2,
+    });
+    await call('GET', '/fleet/specs?label=tier');
+    expect(commands.specs).toHaveBeenLastCalledWith({
+      labels: [{ key: 'tier', value: null }],
+      after: null,
+      limit: 50,
+    });
+    expect((await call('GET', '/fleet/specs?label=Team')).statusCode).toBe(400);
   });
 });

@@ -39,7 +39,7 @@ const keyed = (privateKey: string, id = 'acme') =>
 const env = { CW_PUB: 'sentinel-public-half', CW_PRIV: 'sentinel-private-half' };
 const good = () => given('good.yaml', keyed('${env:CW_PRIV}'));
 
-const nothing = { dryRun: false, changes: [], refused: [] };
+const nothing = { dryRun: false, changes: [], removals: [], refused: [] };
 const answers = (body: unknown, status = 200): Routes => ({ 'POST /fleet/apply': () => ({ status, body }) });
 
 async function parasol(args: string[], world: Parameters<typeof run>[1] = {}, routes = answers(nothing)) {
@@ -52,6 +52,8 @@ async function parasol(args: string[], world: Parameters<typeof run>[1] = {}, ro
 }
 
 interface Sent {
+  dryRun: boolean;
+  prune?: object;
   tenants: { id: string; connectwise: { managementKey?: { privateKey: string } } }[];
 }
 const idsSent = (asked: Asked[]) => asked.map(({ body }) => (body as Sent).tenants.map(({ id }) => id));
@@ -60,7 +62,7 @@ const keySent = (asked: Asked[]) =>
 
 describe('apply', () => {
   it('sends all tenants at once, and tells what differs, field by field', async () => {
-    const routes = answers({ dryRun: true, changes: canned.changes, refused: [] });
+    const routes = answers({ ...nothing, dryRun: true, changes: canned.changes });
     const ran = await parasol(['apply', '-f', good(), '--dry-run'], { env }, routes);
     expect(ran.asked).toMatchObject([
       {
@@ -92,7 +94,7 @@ Dry run: nothing was changed.
   });
 
   it('has colours on a terminal only, and fits its width there and elsewhere', async () => {
-    const routes = answers({ dryRun: true, changes: canned.changes, refused: [] });
+    const routes = answers({ ...nothing, dryRun: true, changes: canned.changes });
     const ran = await parasol(['diff', '-f', good()], { env, terminal: true }, routes);
     expect(ran.out).toContain('mode: \u001b[31mobserve\u001b[39m → \u001b[32mrepair\u001b[39m');
     const long = 'x'.repeat(300);
@@ -253,6 +255,86 @@ describe('with --continue', () => {
     expect([bad.asked, bad.code]).toEqual([[], EXIT.refused]);
     const ran = await parasol(['apply', '--continue', '-f', given('b.yaml', file('b'))]);
     expect([ran.asked.length, ran.code]).toEqual([1, EXIT.ok]);
+  });
+});
+
+describe('with --prune', () => {
+  const removals = [
+    { id: 'old', name: 'Old', onDelete: 'orphan' },
+    { id: 'older', name: 'Older', onDelete: 'deactivate-members' },
+  ];
+  const routes: Routes = {
+    'POST /fleet/apply': ({ body }) => ({ body: { ...nothing, dryRun: (body as Sent).dryRun, removals } }),
+  };
+  const args = (...more: string[]) => [
+    'apply',
+    '-f',
+    given('a.yaml', file('a')),
+    '--prune',
+    '--prune-label',
+    'team=north',
+    ...more,
+  ];
+  const pruned = (asked: Asked[]) =>
+    asked.map(({ body }) => ({ dryRun: (body as Sent).dryRun, ...(body as Sent).prune }));
+  const TRIED = { dryRun: true, labels: { team: 'north' }, by: 'jamie' };
+  const DONE = { ...TRIED, dryRun: false, count: 2 };
+
+  it('names each that goes, and what becomes of its members, before their number is typed', async () => {
+    const ran = await parasol(args(), { terminal: true, input: '2\n' }, routes);
+    expect(pruned(ran.asked)).toEqual([TRIED, DONE]);
+    expect(ran.err).toContain('- old (Old): goes; its members are left as they are (onDelete: orphan)');
+    expect(ran.err).toContain('- older (Older): goes; its members are switched off');
+    expect(ran.err.indexOf('older')).toBeLessThan(ran.err.indexOf('Type 2 to delete them: '));
+    expect(ran.out).toContain('2 deleted.');
+    expect(ran.code).toBe(EXIT.ok);
+  });
+
+  test.each([
+    [
+      'where another number is typed',
+      ['--prune-label', 'tier=1'],
+      { terminal: true, input: 'y\n' },
+      'That is not 2',
+    ],
+    ['where there is no terminal', [], {}, 'Confirm it with --confirm-prune 2.'],
+    ['where another number was confirmed', ['--confirm-prune', '3'], {}, '3 were confirmed, and 2 would go'],
+  ])('applies nothing %s', async (_, more, world, words) => {
+    const ran = await parasol(args(...more), world, routes);
+    expect(pruned(ran.asked)).toMatchObject([{ dryRun: true }]);
+    expect(ran.err.replaceAll(/\s+/g, ' ')).toContain(words);
+    expect(ran.code).toBe(EXIT.refused);
+  });
+
+  it('asks nothing where the number was confirmed, where none goes, and of a dry run', async () => {
+    expect(pruned((await parasol(args('--confirm-prune', '2'), {}, routes)).asked)).toEqual([TRIED, DONE]);
+    expect(pruned((await parasol(args())).asked)).toEqual([TRIED, { ...DONE, count: 0 }]);
+    const dry = await parasol(args('--dry-run'), {}, routes);
+    expect([pruned(dry.asked), dry.code]).toEqual([[TRIED], EXIT.ok]);
+    const [, ...diff] = args();
+    expect((await parasol(['diff', ...diff], {}, routes)).code).toBe(EXIT.drift);
+  });
+
+  test.each([
+    ['without a label', ['--prune'], '--prune needs --prune-label'],
+    ['with the key of a label alone', ['--prune', '--prune-label', 'team'], 'such as team=north'],
+    [
+      'with two values of a label',
+      ['--prune', '--prune-label', 'a=1', '--prune-label', 'a=2'],
+      'no tenant carries both',
+    ],
+    ['beside --continue', ['--prune', '--prune-label', 'a=1', '--continue'], 'it is all or nothing'],
+    ['by its label alone', ['--prune-label', 'a=1'], 'go with --prune'],
+  ])('is refused %s', async (_, more, words) => {
+    const ran = await parasol(['apply', '-f', given('a.yaml', file('a')), ...more], {}, routes);
+    expect(ran.err.replaceAll(/\s+/g, ' ')).toContain(words);
+    expect([ran.asked, ran.code]).toEqual([[], EXIT.refused]);
+  });
+
+  it('looks at nothing of the service when any file has a problem', async () => {
+    const bad = given('b.yaml', file('b').replace('name: b', 'nome: b'));
+    const ran = await parasol(args('-f', bad, '--confirm-prune', '2'), {}, routes);
+    expect([ran.asked, ran.code]).toEqual([[], EXIT.refused]);
   });
 });
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseSelector } from '../../src/domain/labels.ts';
 import type { TenantInput } from '../../src/domain/tenant.ts';
 import type { Commands } from '../../src/reconciler/commands.ts';
 import { applied, connectwiseKey, input, openDesk, refusal, value } from './commands-fixtures.ts';
@@ -145,4 +146,101 @@ describe('a set that goes on without what is refused', () => {
     expect(made.filter((id) => id.startsWith('race'))).toHaveLength(1);
     expect(answers.flatMap(({ refused }) => refused)).toHaveLength(2);
   });
+});
+
+describe('what a set does not have any more', () => {
+  const labelled = (id: string, team: string, more: object = {}) => input(id, { labels: { team }, ...more });
+  const pruning = (team: string, count: number | null = null) => ({ labels: { team }, count, by: 'jo' });
+  const deleting = async (id: string) => value(await commands.tenant(id)).deleting;
+
+  test('goes where it carries the labels of the set, in the same step as the rest, and nothing else goes', async () => {
+    const deactivating = { mode: 'repair', onDelete: 'deactivate-members' };
+    await applied(commands, labelled('p-stays', 'p'), labelled('p-goes', 'p', deactivating));
+    await applied(commands, labelled('p-other', 'q'), input('p-none'));
+    const set = [labelled('p-stays', 'p'), labelled('p-new', 'p')];
+    const tried = value(await commands.apply(set, { dryRun: true, prune: pruning('p') }));
+    expect(tried.removals).toEqual([{ id: 'p-goes', name: 'p-goes MSP', onDelete: 'deactivate-members' }]);
+    expect(await deleting('p-goes')).toBe(false);
+    const told = value(await commands.apply(set, { dryRun: false, prune: pruning('p', 1) }));
+    expect(told).toEqual(tried);
+    expect(await deleting('p-goes')).toBe(true);
+    for (const id of ['p-stays', 'p-new', 'p-other', 'p-none']) expect(await deleting(id)).toBe(false);
+    const { items } = value(await commands.events('p-goes', { before: null, limit: 1 }));
+    expect(items).toMatchObject([
+      { type: 'DeletionRequested', data: { by: 'jo', reason: 'in no file any more of those of team=p' } },
+    ]);
+    // It goes already: nobody is asked to confirm it twice.
+    expect(value(await commands.apply(set, { dryRun: true, prune: pruning('p') })).removals).toEqual([]);
+  });
+
+  test.each([
+    [null, 'conflict: No deletions were confirmed, and it is 2 by now: c-1, c-2'],
+    [1, 'conflict: 1 deletion was confirmed, and it is 2 by now: c-1, c-2'],
+    [3, 'conflict: 3 deletions were confirmed, and it is 2 by now: c-1, c-2'],
+  ])('stays, and nothing is applied, where %j was confirmed and two would go', async (count, words) => {
+    await applied(commands, labelled('c-1', 'c'), labelled('c-2', 'c'), labelled('c-3', 'c'));
+    const set = [labelled('c-3', 'c', { paused: true })];
+    expect(refusal(await commands.apply(set, { dryRun: false, prune: pruning('c', count) }))).toContain(
+      words,
+    );
+    expect(await deleting('c-1')).toBe(false);
+    expect(value(await commands.tenant('c-3')).spec.paused).toBe(false);
+  });
+
+  test('stays, and nothing is applied, where anything of the set is refused', async () => {
+    await applied(
+      commands,
+      labelled('r-1', 'r'),
+      input('r-holder', { connectwise: { companyId: 'r-held' } }),
+    );
+    const set = [labelled('r-2', 'r', { connectwise: { companyId: 'r-held' } }), input('r-3')];
+    const words = refusal(await commands.apply(set, { dryRun: false, prune: pruning('r', 1) }));
+    expect(words.split('\n')).toEqual([
+      'tenants.1.labels: must have team=r: without, it would not be pruned when it is in no file any more',
+      'tenants.0.connectwise.companyId: r-2 and r-holder are the same ConnectWise company: one company is one tenant',
+    ]);
+    expect(await deleting('r-1')).toBe(false);
+  });
+
+  test('stays where its end could never come, and says why', async () => {
+    await applied(commands, labelled('n-1', 'n', { onDelete: 'deactivate-members' }));
+    const words = refusal(
+      await commands.apply([labelled('n-2', 'n')], { dryRun: true, prune: pruning('n') }),
+    );
+    expect(words).toMatch(/^prune\.n-1: n-1 is to have its members switched off .*mode observe/s);
+  });
+
+  test('is decided anew where somebody changes it meanwhile', async () => {
+    await applied(commands, labelled('m-1', 'm'), labelled('m-2', 'm'));
+    const [pruned] = await Promise.all([
+      commands.apply([labelled('m-2', 'm')], { dryRun: false, prune: pruning('m', 1) }),
+      ...['one', 'two', 'three'].map((name) =>
+        commands.apply([labelled('m-1', 'm', { name })], { dryRun: false }),
+      ),
+    ]);
+    expect(pruned.ok).toBe(true);
+    expect(await deleting('m-1')).toBe(true);
+  });
+});
+
+test('specs are listed by their labels, in pages, with the keys that are held', async () => {
+  const managementKey = connectwiseKey('s-m');
+  const labels = { team: 's', tier: 'one' };
+  await applied(
+    commands,
+    input('s-1', { labels, connectwise: { managementKey } }),
+    input('s-2', { labels: { team: 's' } }),
+    input('s-3', { labels }),
+  );
+  const ids = async (after: string | null, limit: number, ...texts: string[]) => {
+    const page = await commands.specs({ labels: texts.map((text) => parseSelector(text)!), after, limit });
+    return [...page.items.map(({ id }) => id), page.next];
+  };
+  expect(await ids(null, 9, 'team=s')).toEqual(['s-1', 's-2', 's-3', null]);
+  expect(await ids(null, 2, 'team=s')).toEqual(['s-1', 's-2', 's-2']);
+  expect(await ids('s-2', 2, 'team=s')).toEqual(['s-3', null]);
+  expect(await ids(null, 9, 'team=s', 'tier')).toEqual(['s-1', 's-3', null]);
+  expect(await ids(null, 9, 'team=none')).toEqual([null]);
+  const { items } = await commands.specs({ labels: [{ key: 'team', value: 's' }], after: null, limit: 1 });
+  expect(items).toEqual([value(await commands.tenant('s-1'))]);
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from 'vitest';
 import type { Answer, DeleteRequest } from '../../src/reconciler/commands.ts';
-import { leaving } from './commands-fixtures.ts';
+import { input, leaving } from './commands-fixtures.ts';
 import { scene, useStore, type Scene, type SpecChange } from './harness.ts';
 
 /** A tenant's end is asked for, seen, and then final (design.md §8). */
@@ -196,4 +196,16 @@ describe('a deletion that is taken back', () => {
       expect(membersOf(acme)).toContain('umbrella-a on');
     },
   );
+});
+
+it('that is in the middle of a rotation is not pruned, and holds up all that was to be applied with it', async () => {
+  const acme = await rotating({ ...ORPHAN, labels: { team: 'north' } });
+  const set = [input('other', { labels: { team: 'north' } })];
+  const prune = { labels: { team: 'north' }, count: 1, by: 'jo' };
+  const answer = await acme.ask((commands) => commands.apply(set, { dryRun: false, prune }));
+  expect(words(answer)).toContain(
+    '"path":"prune.acme","message":"A rotation of acme\'s key (AwaitingKey) is in flight',
+  );
+  expect(await isGone(acme)).toBe(false);
+  expect(await acme.store.desk.tenant('other')).toBeNull();
 });

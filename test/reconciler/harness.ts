@@ -64,6 +64,7 @@ export type SpecChange = Partial<
   paused?: boolean;
   every?: string;
   onDelete?: TenantSpec['onDelete'];
+  labels?: TenantSpec['labels'];
 };
 
 export interface SceneOptions extends ScenarioOptions {

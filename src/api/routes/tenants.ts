@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { Secret, secretPair, type KeyPair } from '../../domain/secret.ts';
-import { signingSecretSchema, tenantInputSchema, type Purpose } from '../../domain/tenant.ts';
+import { signingSecretSchema, type Purpose } from '../../domain/tenant.ts';
 import { Problem, refuse, send } from '../problem.ts';
 import type { Api } from '../types.ts';
 import {
   adoptionView,
   answers,
   applied,
+  applyBody,
   asked,
   atTenant,
   backwardPage,
@@ -177,22 +178,15 @@ export function tenantRoutes(app: Api): void {
         operationId: 'applyFleet',
         summary: 'Make or replace many tenants: all of them or none',
         description: 'Tells of each what differs, setting by setting.',
-        body: z.strictObject({
-          tenants: z.array(tenantInputSchema).min(1).max(10_000),
-          dryRun: z.boolean().default(false).describe('Checks and tells, changes nothing.'),
-          continue: z
-            .boolean()
-            .default(false)
-            .describe(
-              'Tenants that are refused do not hinder the others: all that are in order are written.',
-            ),
-        }),
+        body: applyBody,
         response: answers({ 200: applied }),
       },
     },
     async ({ body, commands }, reply) => {
       const { tenants, dryRun, continue: keepGoing } = body;
-      const answer = await commands.apply(tenants, { dryRun, keepGoing });
+      const asked = body.prune;
+      const prune = asked ? { ...asked, count: asked.count ?? null, by: asked.by ?? null } : null;
+      const answer = await commands.apply(tenants, { dryRun, keepGoing, prune });
       if (!answer.ok) return refuse(reply, answer.refusal);
       return reply.send({ dryRun, ...answer.value });
     },
