@@ -2,7 +2,7 @@ import { sql, type SQL } from 'drizzle-orm';
 import { bigint, index, pgTable } from 'drizzle-orm/pg-core';
 import type { AuditEntry, Caller } from '../reconciler/ports.ts';
 import { instant, jsonb, text } from './columns.ts';
-import type { Executor } from './database.ts';
+import { batches, type Executor } from './database.ts';
 import { tenants } from './tenants.ts';
 import { visibleTo } from './visible.ts';
 
@@ -35,16 +35,19 @@ export const audit = pgTable(
   ],
 );
 
+type NewEntry = Partial<AuditEntry> & Pick<AuditEntry, 'action'>;
+
 /** Writes what a caller changed, in the transaction of the change. What is left out is null. */
-export async function addAudit(
-  tx: Executor,
-  caller: Caller,
-  entry: Partial<AuditEntry> & Pick<AuditEntry, 'action'>,
-): Promise<void> {
+export const addAudit = (tx: Executor, caller: Caller, entry: NewEntry): Promise<void> =>
+  addAudits(tx, caller, [entry]);
+
+/** As `addAudit`, for many changes of one transaction. */
+export async function addAudits(tx: Executor, caller: Caller, entries: NewEntry[]): Promise<void> {
   const { name, tokenId, role, from, requestId, idempotencyKey } = caller;
-  await tx
-    .insert(audit)
-    .values({ actor: name, tokenId, role, address: from, requestId, idempotencyKey, ...entry });
+  const who = { actor: name, tokenId, role, address: from, requestId, idempotencyKey };
+  for (const some of batches(entries)) {
+    await tx.insert(audit).values(some.map((entry) => ({ ...who, ...entry })));
+  }
 }
 
 /**

@@ -1,4 +1,4 @@
-import { and, asc, eq, inArray, isNotNull, lt, ne, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, isNotNull, lt, notInArray, sql } from 'drizzle-orm';
 import { check, index, pgTable, uniqueIndex } from 'drizzle-orm/pg-core';
 import type { CredentialState, HeldCredential } from '../domain/credential.ts';
 import type { Purpose } from '../domain/tenant.ts';
@@ -87,16 +87,31 @@ export const credentialsOf = (tx: Executor, tenantId: string) =>
     .where(eq(credentials.tenantId, tenantId))
     .orderBy(asc(credentials.createdAt), asc(credentials.id));
 
+type Added = NewCredential & { keyIdentity?: string };
+
 /** Keeps a sealed pair; one that comes in active takes the place of the active one. */
-export async function addCredential(
+export const addCredential = (
   tx: Executor,
   tenantId: string,
-  credential: NewCredential & { keyIdentity?: string },
+  credential: Added,
+  because: string,
+): Promise<void> => addCredentials(tx, tenantId, [credential], because);
+
+/** As `addCredential`, for pairs of a tenant that come together, each of another purpose. */
+export async function addCredentials(
+  tx: Executor,
+  tenantId: string,
+  added: Added[],
   because: string,
 ): Promise<void> {
-  await requireKeyInUse(tx, credential.sealed);
-  if (credential.state === 'active') await supersedeActive(tx, tenantId, credential);
-  await tx.insert(credentials).values({ ...credential, tenantId, stateBecause: because });
+  if (added.length === 0) return;
+  await requireKeyInUse(tx, ...added.map(({ sealed }) => sealed));
+  await supersedeActive(
+    tx,
+    tenantId,
+    added.filter(({ state }) => state === 'active'),
+  );
+  await tx.insert(credentials).values(added.map((one) => ({ ...one, tenantId, stateBecause: because })));
 }
 
 /**
@@ -133,7 +148,7 @@ export async function changeCredentials(
   for (const { id, state, because, provedAt } of promotionsLast) {
     const known = held.find((credential) => credential.id === id);
     if (!known) continue;
-    if (state === 'active') await supersedeActive(tx, tenantId, known);
+    if (state === 'active') await supersedeActive(tx, tenantId, [known]);
     await tx
       .update(credentials)
       .set({
@@ -149,26 +164,34 @@ export async function changeCredentials(
 
 type Named = Pick<HeldCredential, 'id' | 'purpose' | 'fingerprint' | 'member'>;
 
-/** At most one pair of a purpose is in use: the one that is steps down before `by` comes in its place. */
-async function supersedeActive(tx: Executor, tenantId: string, by: Named): Promise<void> {
-  const because = `${by.fingerprint} took its place`;
-  const replaced = await tx
-    .update(credentials)
-    .set({ state: 'superseded', stateSince: sql`now()`, stateBecause: because })
+/** At most one pair of a purpose is in use: those that are step down before these come in their places. */
+async function supersedeActive(tx: Executor, tenantId: string, by: Named[]): Promise<void> {
+  if (by.length === 0) return;
+  const inUse = await tx
+    .select()
+    .from(credentials)
     .where(
       and(
         eq(credentials.tenantId, tenantId),
-        eq(credentials.purpose, by.purpose),
         eq(credentials.state, 'active'),
-        ne(credentials.id, by.id),
+        inArray(
+          credentials.purpose,
+          by.map(({ purpose }) => purpose),
+        ),
+        notInArray(
+          credentials.id,
+          by.map(({ id }) => id),
+        ),
       ),
-    )
-    .returning();
-  await addEvents(
-    tx,
-    tenantId,
-    replaced.map((row) => stateEvent(row, 'superseded', because)),
-  );
+    );
+  const events: NewEvent[] = [];
+  for (const row of inUse) {
+    const because = `${by.find(({ purpose }) => purpose === row.purpose)!.fingerprint} took its place`;
+    const stepsDown = { state: 'superseded', stateSince: sql`now()`, stateBecause: because } as const;
+    await tx.update(credentials).set(stepsDown).where(eq(credentials.id, row.id));
+    events.push(stateEvent(row, 'superseded', because));
+  }
+  await addEvents(tx, tenantId, events);
 }
 
 /** A secret that another one replaced signs beside it for that long, so that nobody has to change both at once. */

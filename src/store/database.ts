@@ -15,6 +15,12 @@ export const CHANGE_CHANNEL = 'parasol_change';
 export const CHANNELS = [TRIGGER_CHANNEL, CHANGE_CHANNEL] as const;
 export type Channel = (typeof CHANNELS)[number];
 
+/** Rows by as many as one statement may carry: its parameters are numbered in sixteen bits. */
+export function* batches<T>(rows: readonly T[]): Generator<T[]> {
+  for (let at = 0; at < rows.length; at += ROWS_AT_ONCE) yield rows.slice(at, at + ROWS_AT_ONCE);
+}
+const ROWS_AT_ONCE = 500;
+
 /** Advisory locks that Parasol takes: `pg_advisory_lock(space, lock)`. */
 export const LOCKS = { space: 0x70617261, migrate: 1, intents: 2, rotations: 3, occupancy: 4 } as const;
 

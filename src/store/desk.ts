@@ -14,12 +14,12 @@ import type {
   NewCredential,
   TenantWrite,
 } from '../reconciler/ports.ts';
-import { addAudit, noteRefusal } from './audit.ts';
-import { addCredential, credentialsOf, toCredential, toRecord } from './credentials.ts';
+import { addAudit, addAudits, noteRefusal } from './audit.ts';
+import { addCredential, addCredentials, credentialsOf, toCredential, toRecord } from './credentials.ts';
 import type { Database, Executor } from './database.ts';
 import { StoreError, toStoreError } from './database.ts';
 import { placeEvents } from './event-log.ts';
-import { addEvents, events as eventRows, keyEvents, pageOfEvents } from './events.ts';
+import { addEvents, addEventsOf, events as eventRows, keyEvents, pageOfEvents } from './events.ts';
 import { automationNow, destroyAnswerKey, handoffs, listHandoffs, toHandoff, toPeople } from './handoffs.ts';
 import { listSpec } from './listings.ts';
 import { ownedObjects, toOwned } from './owned.ts';
@@ -51,10 +51,23 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
             if (!asked.ok) throw new Refused(staleDeletion(step.id, asked));
           } else {
             current = step;
-            applied.push(await applyOne(tx, caller, step));
+            applied.push({ step, ...(await applyOne(tx, caller, step)) });
           }
         }
-        return { ok: true, tenants: applied };
+        // What is only added needs no order: of a whole fleet it goes by the hundred.
+        await addEventsOf(
+          tx,
+          applied.flatMap(({ id: tenantId, step }) => step.events.map((event) => ({ tenantId, ...event }))),
+        );
+        await addAudits(
+          tx,
+          caller,
+          applied.map(({ entry }) => entry),
+        );
+        return {
+          ok: true,
+          tenants: applied.map(({ id, generation, trigger }) => ({ id, generation, trigger })),
+        };
       });
     } catch (error) {
       if (error instanceof Refused) return { ok: false, refusal: error.refusal };
@@ -520,11 +533,8 @@ const staleDeletion = (id: string, asked: AskedDeletion & { ok: false }): ApplyR
   generation: asked.because === 'stale' ? asked.generation : null,
 });
 
-async function applyOne(
-  tx: Executor,
-  caller: Caller,
-  write: TenantWrite,
-): Promise<{ id: string; generation: number; trigger: number }> {
+/** One tenant of a set, but for its events and its entry in the audit. */
+async function applyOne(tx: Executor, caller: Caller, write: TenantWrite) {
   const { id, expected, spec } = write;
   const desired = {
     spec,
@@ -558,10 +568,9 @@ async function applyOne(
   }
   const fresh = written.generation !== row?.generation;
   await listSpec(tx, id, spec, { now: written.updatedAt, fresh });
-  for (const credential of write.credentials) await addCredential(tx, id, credential, write.cause);
-  await addEvents(tx, id, write.events);
-  await addAudit(tx, caller, specEntry(row?.spec ?? null, write));
-  return { id, generation: written.generation, trigger: await triggerLocked(tx, id, write.cause, true) };
+  await addCredentials(tx, id, write.credentials, write.cause);
+  const trigger = await triggerLocked(tx, id, write.cause, true);
+  return { id, generation: written.generation, trigger, entry: specEntry(row?.spec ?? null, write) };
 }
 
 /** What a set of tenants changed of one: the settings that differ, and the pairs that came into use. */

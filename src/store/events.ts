@@ -2,7 +2,7 @@ import { and, desc, eq, isNotNull, lt, sql, type SQL } from 'drizzle-orm';
 import { bigint, index, pgTable, uniqueIndex } from 'drizzle-orm/pg-core';
 import type { EventView, NewEvent, Page } from '../reconciler/ports.ts';
 import { instant, iso, jsonb, text } from './columns.ts';
-import { CHANGE_CHANNEL, type Executor } from './database.ts';
+import { batches, CHANGE_CHANNEL, type Executor } from './database.ts';
 
 /**
  * What happened, in words; append only. It outlives its tenant, so that an auditor still finds it. `position` is its
@@ -29,12 +29,20 @@ export const events = pgTable(
 );
 
 /** Who follows the tenant or the log hears of it once it is committed. */
-export async function addEvents(tx: Executor, tenantId: string, added: NewEvent[]): Promise<void> {
-  if (added.length === 0) return;
-  await tx
-    .insert(events)
-    .values(added.map(({ type, message, data }) => ({ tenantId, type, message, data })))
-    .returning({ told: sql`pg_notify(${CHANGE_CHANNEL}, ${events.tenantId})` });
+export const addEvents = (tx: Executor, tenantId: string, added: NewEvent[]): Promise<void> =>
+  addEventsOf(
+    tx,
+    added.map((event) => ({ tenantId, ...event })),
+  );
+
+/** Events of many tenants. */
+export async function addEventsOf(tx: Executor, added: (NewEvent & { tenantId: string })[]): Promise<void> {
+  for (const some of batches(added)) {
+    await tx
+      .insert(events)
+      .values(some.map(({ tenantId, type, message, data }) => ({ tenantId, type, message, data })))
+      .returning({ told: sql`pg_notify(${CHANGE_CHANNEL}, ${events.tenantId})` });
+  }
 }
 
 export const toEvent = (row: typeof events.$inferSelect): EventView => ({

@@ -24,8 +24,6 @@ export async function triggerTenant(
       ...(resetBackoff ? { failures: 0 } : {}),
     })
     .where(eq(tenants.id, id))
-    .returning({ triggerSeq: tenants.triggerSeq });
-  if (!row) return null;
-  await tx.execute(sql`select pg_notify(${TRIGGER_CHANNEL}, ${id})`);
-  return row.triggerSeq;
+    .returning({ triggerSeq: tenants.triggerSeq, told: sql`pg_notify(${TRIGGER_CHANNEL}, ${tenants.id})` });
+  return row?.triggerSeq ?? null;
 }

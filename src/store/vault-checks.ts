@@ -1,4 +1,4 @@
-import { eq } from 'drizzle-orm';
+import { inArray } from 'drizzle-orm';
 import { pgTable } from 'drizzle-orm/pg-core';
 import { decodeProtectedHeader } from 'jose';
 import { instant, text } from './columns.ts';
@@ -15,20 +15,22 @@ export const vaultChecks = pgTable('vault_checks', {
 });
 
 /**
- * Refuses a text that was sealed under a key that was retired meanwhile: a service that lost the database while
+ * Refuses texts that were sealed under a key that was retired meanwhile: a service that lost the database while
  * the key was changed still has the old one, and what it seals could never be opened again. Locked, so that a
- * retirement that comes at this moment waits and finds the text.
+ * retirement that comes at this moment waits and finds the texts.
  */
-export async function requireKeyInUse(tx: Executor, sealed: string): Promise<void> {
-  const kid = kidOf(sealed);
-  if (kid === null) return;
-  const [key] = await tx
-    .select({ retiredAt: vaultChecks.retiredAt })
+export async function requireKeyInUse(tx: Executor, ...sealed: string[]): Promise<void> {
+  const kids = [...new Set(sealed.map(kidOf))].filter((kid) => kid !== null);
+  if (kids.length === 0) return;
+  const keys = await tx
+    .select({ kid: vaultChecks.kid, retiredAt: vaultChecks.retiredAt })
     .from(vaultChecks)
-    .where(eq(vaultChecks.kid, kid))
+    .where(inArray(vaultChecks.kid, kids))
+    .orderBy(vaultChecks.kid)
     .for('share');
-  if (!key?.retiredAt) return;
-  throw new Error(`the key-encryption key ${kid} was retired: nothing is sealed under it any more`);
+  const retired = keys.find(({ retiredAt }) => retiredAt);
+  if (!retired) return;
+  throw new Error(`the key-encryption key ${retired.kid} was retired: nothing is sealed under it any more`);
 }
 
 function kidOf(sealed: string): string | null {
