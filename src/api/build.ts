@@ -15,6 +15,7 @@ import { auditRoutes } from './routes/audit.ts';
 import { automationRoutes } from './routes/automation.ts';
 import { eventRoutes } from './routes/events.ts';
 import { holdRoutes } from './routes/holds.ts';
+import { fleetRoutes } from './routes/fleet.ts';
 import { handoffRoutes } from './routes/handoffs.ts';
 import { schemaRoutes } from './routes/schemas.ts';
 import { specRoutes } from './routes/specs.ts';
@@ -88,6 +89,7 @@ export function buildApi(deps: ApiDeps): FastifyInstance {
   void app.register(async (scope) => {
     const api = scope as unknown as Api;
     serviceRoutes(api, deps);
+    fleetRoutes(api);
     tenantRoutes(api);
     statusRoutes(api);
     eventRoutes(api);

@@ -58,6 +58,10 @@ const tenantSummary = z
     mode: z.string(),
     ready: truth,
     waitsFor: z.string().nullable(),
+    paused: z.boolean().describe('By its spec, or by a person.'),
+    labels: labelsSchema,
+    unreadySince: time.nullable().describe('Since when it is not ready; null: it is.'),
+    drift: z.int().describe('How many paths differ.'),
     observedAt: time.nullable(),
     nextReconcileAt: time.nullable(),
   })

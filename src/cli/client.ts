@@ -79,6 +79,7 @@ export interface Revealed {
   privateKey: string;
 }
 
+const MOST_OF_A_PAGE = 200;
 const ANSWER_WITHIN_MS = 30_000;
 
 /** Parasol's HTTP face, as far as the command line needs it. */
@@ -93,15 +94,25 @@ export class Client {
 
   /** Every tenant, all pages. */
   async tenants(): Promise<TenantSummary[]> {
+    return (await this.listTenants([], Infinity)).tenants;
+  }
+
+  /** Those that the query means, all pages or so many; `more`: there are others. */
+  async listTenants(
+    query: readonly [string, string][],
+    most: number,
+  ): Promise<{ tenants: TenantSummary[]; more: boolean }> {
     const tenants: TenantSummary[] = [];
     let after: string | null = null;
     do {
-      const query = new URLSearchParams({ limit: '200', ...(after === null ? {} : { after }) });
-      const page: Page<TenantSummary> = await this.#call('GET', `/tenants?${query.toString()}`);
+      const limit = String(Math.min(MOST_OF_A_PAGE, most - tenants.length));
+      const asked = new URLSearchParams([...query, ['limit', limit]]);
+      if (after !== null) asked.set('after', after);
+      const page: Page<TenantSummary> = await this.#call('GET', `/tenants?${asked.toString()}`);
       tenants.push(...page.items);
       after = page.next;
-    } while (after !== null);
-    return tenants;
+    } while (after !== null && tenants.length < most);
+    return { tenants, more: after !== null };
   }
 
   status(tenant: string): Promise<StatusView> {

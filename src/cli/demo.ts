@@ -12,7 +12,7 @@ import { EXIT, type ExitCode, type Output } from './io.ts';
 import { Paper } from './table.ts';
 import { parseTenants } from './tenants-file.ts';
 import type { Sheet } from './sheet.ts';
-import { tenantsText } from './views.ts';
+import { tenantsText } from './fleet-views.ts';
 
 export interface DemoOptions {
   /** How this program is started again: the executable and what comes before `serve`. */

@@ -3,6 +3,7 @@ import { addApply } from './apply-commands.ts';
 import { Context, Refused } from './context.ts';
 import { addAdoption } from './adopt-commands.ts';
 import { addDeletion } from './delete-commands.ts';
+import { addFleet } from './fleet-commands.ts';
 import { addHandoffs } from './handoff-commands.ts';
 import { EXIT, type CliIo } from './io.ts';
 import { addProcesses } from './process-commands.ts';
@@ -54,6 +55,7 @@ export function buildProgram(io: CliIo): Command {
     })
     .exitOverride();
   const context = new Context(io, program);
+  addFleet(program, context);
   addReading(program, context);
   addChanging(program, context);
   addApply(program, context);

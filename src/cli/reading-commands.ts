@@ -2,18 +2,10 @@ import type { Command } from 'commander';
 import type { PlanView } from '../reconciler/commands.ts';
 import { codeOfStatus, type Context } from './context.ts';
 import { EXIT, type ExitCode } from './io.ts';
-import { credentialsText, customersText, planText, statusText, tenantsText } from './views.ts';
+import { credentialsText, customersText, planText, statusText } from './views.ts';
 
 /** Looking at tenants. */
 export function addReading(program: Command, context: Context): void {
-  program
-    .command('get')
-    .description('all tenants')
-    .action(async () => {
-      const tenants = await context.client().tenants();
-      context.show(tenants, tenantsText);
-      context.io.exit(tenants.every(({ ready }) => ready === 'True') ? EXIT.ok : EXIT.drift);
-    });
   program
     .command('status')
     .description('how a tenant is: conditions, drift, keys, evidence, hand-offs')

@@ -11,7 +11,6 @@ import type {
   RekeyReport,
   RunView,
   StatusView,
-  TenantSummary,
 } from '../reconciler/commands.ts';
 import type { Examination } from './io.ts';
 import { rotationPart, umbrellaRotationPart } from './rotation-views.ts';
@@ -20,7 +19,7 @@ import { clean, type Cell, type Colour, type Paper, type Row } from './table.ts'
 
 /** The service's answers as text for people. Pure. */
 
-const TRUTH_COLOURS: Record<Truth, Colour> = { True: 'green', False: 'red', Unknown: 'yellow' };
+export const TRUTH_COLOURS: Record<Truth, Colour> = { True: 'green', False: 'red', Unknown: 'yellow' };
 
 const truth = (status: Truth): Cell => ({ text: status, colour: TRUTH_COLOURS[status] });
 
@@ -35,22 +34,6 @@ function deadline(handoff: Pick<Handoff, 'deadline' | 'overdueSince'>, now: Date
   return past
     ? { text: `overdue ${span(handoff.deadline, now)}`, colour: 'red' }
     : `in ${span(handoff.deadline, now)}`;
-}
-
-/** `parasol get` */
-export function tenantsText(sheet: Sheet, tenants: readonly TenantSummary[]): string {
-  if (tenants.length === 0) return `No tenant yet. Give some: ${sheet.command} apply -f tenants.yaml`;
-  const ready = tenants.filter((tenant) => tenant.ready === 'True').length;
-  return [
-    sheet.paper.table(
-      ['TENANT', 'NAME', 'MODE', 'READY', 'SEEN'],
-      tenants.flatMap(({ id, name, mode, ready, observedAt, waitsFor }): Row[] => [
-        [id, name, mode, truth(ready), ago(observedAt, sheet.now)],
-        ...note(waitsFor && `waits: ${waitsFor}`),
-      ]),
-    ),
-    `\n${ready} of ${tenants.length} ready.`,
-  ].join('\n');
 }
 
 /** `parasol status TENANT` */

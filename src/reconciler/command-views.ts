@@ -126,15 +126,20 @@ function currentKeys(
     .map((held) => keyView(spec, held, facts));
 }
 
-export function summaryView({ tenant, observed }: TenantRow, now: Date): TenantSummary {
+export function summaryView({ tenant, observed, unreadySince, drift }: TenantRow, now: Date): TenantSummary {
   const { id, spec, deleting, nextReconcileAt } = tenant;
+  const { name, mode, labels } = spec;
   const { ready, waitsFor } = readiness(tenant, observed, now);
   return {
     id,
-    name: spec.name,
-    mode: spec.mode,
+    name,
+    mode,
     ready,
     waitsFor: deleting ? endWords(observed) : waitsFor,
+    paused: spec.paused || isOn(tenant.pause),
+    labels,
+    unreadySince,
+    drift,
     observedAt: observed?.observedAt ?? null,
     nextReconcileAt,
   };

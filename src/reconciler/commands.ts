@@ -11,6 +11,7 @@ import type { Pause } from '../domain/pause.ts';
 import type { Rotation, RotationCause, RotationPhase } from '../domain/rotation.ts';
 import type { KeyPair } from '../domain/secret.ts';
 import type { Purpose, TenantInput, TenantSpec } from '../domain/tenant.ts';
+import type { TenantFilter, TenantSort } from '../domain/tenant-filter.ts';
 import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import type { EventWish, LoggedEvent } from './event-log.ts';
 import type { EventListener, Gap } from './follower.ts';
@@ -100,8 +101,24 @@ export interface TenantSummary {
   ready: Truth;
   /** The first thing that stands between this tenant and ready, in words; null where it is ready. */
   waitsFor: string | null;
+  /** By its spec, or by a person. */
+  paused: boolean;
+  labels: Labels;
+  /** Null: it is ready. */
+  unreadySince: string | null;
+  /** How many paths differ. */
+  drift: number;
   observedAt: string | null;
   nextReconcileAt: string | null;
+}
+
+/** Which tenants are listed, and how; absent: all of them, by id. */
+export interface TenantQuery {
+  sort?: TenantSort;
+  filter?: TenantFilter;
+  /** The `next` of the page before, which had the same sort. */
+  after: string | null;
+  limit: number;
 }
 
 /** `GET /tenants/:id/status`, as design.md §8 has it. */
@@ -392,7 +409,8 @@ export interface Commands {
   /** Takes a deletion back that still waits; what it switched off meanwhile is drift, as any other. */
   keepTenant(id: string, asked: { by: string; reason: string }): Promise<Answer<{ trigger: number }>>;
   tenant(id: string): Promise<Answer<TenantView>>;
-  tenants(page: { after: string | null; limit: number }): Promise<Page<TenantSummary>>;
+  /** A page may hold fewer than `limit`, where one was seen too long ago just now. */
+  tenants(query: TenantQuery): Promise<Answer<Page<TenantSummary>>>;
   status(id: string): Promise<Answer<StatusView>>;
   /** The first status that is as wanted; what is once the time is up. */
   waitForStatus(id: string, wanted: Wanted): Promise<Answer<Waited>>;

@@ -11,11 +11,11 @@ import {
   planView,
   rotationRecordView,
   statusView,
-  summaryView,
   tenantView,
 } from './command-views.ts';
 import type { Answer, Commands, EventPage, EventView, Page, TenantView } from './commands.ts';
 import { beingDeleted, deleteTenant, keepTenant } from './deletions.ts';
+import { listTenants } from './fleet.ts';
 import { pause, resume } from './holds.ts';
 import { keyAudit } from './key-audit.ts';
 import type { EventFilter, EventLog } from './event-log.ts';
@@ -106,10 +106,7 @@ export function createCommands(deps: CommandDeps): Commands {
       return { items: items.map(tenantView), next };
     },
 
-    async tenants(page) {
-      const { items, next } = await desk.page(page);
-      return { items: items.map((row) => summaryView(row, clock.now())), next };
-    },
+    tenants: (query) => listTenants(deps, query),
 
     status: (id) => shown(id, (record) => statusView(record, clock.now())),
     // Everybody's wait rests on the same reads, so that who may wait is asked apart.

@@ -1,6 +1,6 @@
 import type { Caller, Role, Scope } from '../domain/access.ts';
 import type { Deletion } from '../domain/deletion.ts';
-import type { Condition, Truth } from '../domain/condition.ts';
+import type { Condition } from '../domain/condition.ts';
 import type { HeldCredential } from '../domain/credential.ts';
 import type { OwnedObject } from '../domain/ground.ts';
 import type { Handoff } from '../domain/handoff.ts';
@@ -8,8 +8,10 @@ import type { LabelSelector } from '../domain/labels.ts';
 import type { Pause } from '../domain/pause.ts';
 import type { Rotation, Wish } from '../domain/rotation.ts';
 import type { Purpose, TenantSpec } from '../domain/tenant.ts';
+import type { TenantFilter, TenantSort } from '../domain/tenant-filter.ts';
 import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import type { EventView, Page } from './commands.ts';
+import type { Place } from './cursor.ts';
 import type {
   KeyRequest,
   KeyRequestRefusal,
@@ -118,10 +120,15 @@ export interface KeyRecord {
   events: EventView[];
 }
 
-/** One row of the list of tenants; `observed` is null until a run has observed something. */
+/** One row of the list of tenants. */
 export interface TenantRow {
   tenant: StoredTenant;
-  observed: { ready: Truth; conditions: Condition[]; observedAt: string } | null;
+  /** Null until a run has observed something. */
+  observed: { conditions: Condition[]; observedAt: string } | null;
+  /** Null: it is ready. */
+  unreadySince: string | null;
+  /** How many paths differ. */
+  drift: number;
 }
 
 export type HandoffRefusal =
@@ -243,8 +250,13 @@ export interface Desk {
     companies: string[];
     consoles: string[];
   }): Promise<{ id: string; company: string; console: string | null }[]>;
-  /** By id, ascending; `next` is the `after` of the next page. */
-  page(page: { after: string | null; limit: number }): Promise<Page<TenantRow>>;
+  /** Those that the filter means; `next` is the `after` of the next page. */
+  page(page: {
+    sort: TenantSort;
+    filter: TenantFilter;
+    after: Place | null;
+    limit: number;
+  }): Promise<{ items: TenantRow[]; next: Place | null }>;
   /** Newest first; `next` is the `before` of the next page. */
   events(tenantId: string, page: { before: string | null; limit: number }): Promise<Page<EventView>>;
   /** Newest first; `next` is the `before` of the next page. */

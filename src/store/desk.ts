@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, inArray, ne, or, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, ne, or, sql } from 'drizzle-orm';
 import { isInFlight } from '../domain/deletion.ts';
 import { AUTOMATION, isLive, type Handoff } from '../domain/handoff.ts';
 import { companyIdentity, type TenantSpec } from '../domain/tenant.ts';
@@ -21,12 +21,13 @@ import { StoreError, toStoreError } from './database.ts';
 import { placeEvents } from './event-log.ts';
 import { addEvents, addEventsOf, events as eventRows, keyEvents, pageOfEvents } from './events.ts';
 import { automationNow, destroyAnswerKey, handoffs, listHandoffs, toHandoff, toPeople } from './handoffs.ts';
-import { listSpec } from './listings.ts';
+import { listSpecs, type ToList } from './listings.ts';
 import { ownedObjects, toOwned } from './owned.ts';
 import { keepRotation, liveRotation, rotations, rotationsOf } from './rotations.ts';
 import { pageOfRuns, runs } from './runs.ts';
 import { pageOfSpecs, withCredentials } from './specs.ts';
 import { statuses, toStatus } from './statuses.ts';
+import { pageOfTenants } from './tenant-pages.ts';
 import { tenantColumns, tenants, toTenant } from './tenants.ts';
 import { pauseTenant, resumeTenant } from './pauses.ts';
 import { tokenDesk } from './tokens.ts';
@@ -63,6 +64,10 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
           tx,
           caller,
           applied.map(({ entry }) => entry),
+        );
+        await listSpecs(
+          tx,
+          applied.map(({ listed }) => listed),
         );
         return {
           ok: true,
@@ -225,27 +230,7 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
       .where(or(inArray(tenants.companyIdentity, companies), inArray(tenants.consoleIdentity, consoles)))
       .orderBy(asc(tenants.id)),
 
-  async page({ after, limit }) {
-    const rows = await db
-      .select({
-        tenant: tenantColumns,
-        observed: {
-          ready: statuses.ready,
-          conditions: statuses.conditions,
-          observedAt: statuses.observedAt,
-        },
-      })
-      .from(tenants)
-      .leftJoin(statuses, eq(statuses.tenantId, tenants.id))
-      .where(and(after === null ? undefined : gt(tenants.id, after), visibleTo(caller.scope)))
-      .orderBy(asc(tenants.id))
-      .limit(limit + 1);
-    const items = rows.slice(0, limit).map(({ tenant, observed }) => ({
-      tenant: toTenant(tenant),
-      observed: observed && { ...observed, observedAt: observed.observedAt.toISOString() },
-    }));
-    return { items, next: rows.length > limit ? (items.at(-1)?.tenant.id ?? null) : null };
-  },
+  page: (page) => pageOfTenants(db, page, caller.scope),
 
   async keyRecord(id) {
     // Outside the snapshot, which is read only; what comes later is of the next reading.
@@ -566,11 +551,11 @@ async function applyOne(tx: Executor, caller: Caller, write: TenantWrite) {
     const other = await lockTenant(tx, id, caller);
     throw new Refused({ because: 'stale', id, generation: other?.generation ?? null });
   }
-  const fresh = written.generation !== row?.generation;
-  await listSpec(tx, id, spec, { now: written.updatedAt, fresh });
   await addCredentials(tx, id, write.credentials, write.cause);
   const trigger = await triggerLocked(tx, id, write.cause, true);
-  return { id, generation: written.generation, trigger, entry: specEntry(row?.spec ?? null, write) };
+  const { generation, updatedAt } = written;
+  const listed: ToList = { spec, now: updatedAt, fresh: generation !== row?.generation };
+  return { id, generation, trigger, listed, entry: specEntry(row?.spec ?? null, write) };
 }
 
 /** What a set of tenants changed of one: the settings that differ, and the pairs that came into use. */

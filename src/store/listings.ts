@@ -9,9 +9,9 @@ import type { Executor } from './database.ts';
 import { tenants } from './tenants.ts';
 
 /** What is worst comes first. */
-const RANK = `case "ready" when 'False' then 0 when 'Unknown' then 1 else 2 end`;
+export const RANK = `case "ready" when 'False' then 0 when 'Unknown' then 1 else 2 end`;
 /** Not ready for longest comes first, and what is ready last. */
-const SINCE = `coalesce("unready_since", 'infinity'::timestamptz)`;
+export const SINCE = `coalesce("unready_since", 'infinity'::timestamptz)`;
 
 /**
  * What lists, filters and counts read: one narrow row a tenant, apart from the rows that every run rewrites. It is
@@ -51,31 +51,60 @@ export const listings = pgTable(
   ],
 );
 
-/** Lists a tenant as its spec has it. Of another generation than before nothing was seen yet. */
-export async function listSpec(
-  tx: Executor,
-  id: string,
-  spec: TenantSpec,
-  { now, fresh }: { now: Date; fresh: boolean },
-): Promise<void> {
-  const listed = listedSpec(spec, now);
+/** A tenant of which the spec was written; `fresh`: another generation than before, of which nothing was seen yet. */
+export interface ToList {
+  spec: TenantSpec;
+  now: Date;
+  fresh: boolean;
+}
+
+/** Rows of one statement. */
+const BATCH = 500;
+
+/** Lists tenants as their specs have them. */
+export async function listSpecs(tx: Executor, specs: readonly ToList[]): Promise<void> {
+  for (const isFresh of [true, false]) {
+    const rows = specs.filter(({ fresh }) => fresh === isFresh);
+    for (let from = 0; from < rows.length; from += BATCH) {
+      await listAlike(tx, rows.slice(from, from + BATCH), isFresh);
+    }
+  }
+}
+
+const OF_SPEC = ['name', 'mode', 'paused', 'labels', 'words', 'holds_ms', 'key_max_age_ms'];
+const rowOf = (table: string) => sql.raw(`(${OF_SPEC.map((column) => `${table}.${column}`).join(', ')})`);
+
+async function listAlike(tx: Executor, specs: readonly ToList[], fresh: boolean): Promise<void> {
+  const excluded = (column: string) => sql.raw(`excluded.${column}`);
+  const unseen = {
+    ready: excluded('ready'),
+    unreadySince: sql`coalesce(${listings.unreadySince}, excluded.unready_since)`,
+  };
   await tx
     .insert(listings)
-    .values({ tenantId: id, ...listed, ready: 'Unknown', unreadySince: now, marks: [], drift: [] })
+    .values(
+      specs.map(({ spec, now }) => ({
+        tenantId: spec.id,
+        ...listedSpec(spec, now),
+        ready: 'Unknown' as const,
+        unreadySince: now,
+        marks: [],
+        drift: [],
+      })),
+    )
     .onConflictDoUpdate({
       target: listings.tenantId,
       set: {
-        ...listed,
-        ...(fresh
-          ? {
-              ready: 'Unknown',
-              unreadySince: sql`coalesce(${listings.unreadySince}, excluded.unready_since)`,
-            }
-          : {}),
+        name: excluded('name'),
+        mode: excluded('mode'),
+        paused: excluded('paused'),
+        labels: excluded('labels'),
+        words: excluded('words'),
+        holdsMs: excluded('holds_ms'),
+        keyMaxAgeMs: excluded('key_max_age_ms'),
+        ...(fresh ? unseen : {}),
       },
-      setWhere: sql`${fresh}
-        or (listings.name, listings.mode, listings.paused, listings.labels, listings.words, listings.holds_ms, listings.key_max_age_ms)
-          is distinct from (excluded.name, excluded.mode, excluded.paused, excluded.labels, excluded.words, excluded.holds_ms, excluded.key_max_age_ms)`,
+      setWhere: sql`${fresh} or ${rowOf('listings')} is distinct from ${rowOf('excluded')}`,
     });
 }
 

@@ -1,5 +1,4 @@
-import { and, eq, getTableColumns, sql } from 'drizzle-orm';
-import type { PgTable } from 'drizzle-orm/pg-core';
+import { and, eq, sql } from 'drizzle-orm';
 import type pg from 'pg';
 import { ready } from '../domain/condition.ts';
 import { listedFindings } from '../domain/listing.ts';
@@ -26,6 +25,7 @@ import { admit, keepRotation, rotations, toRotation, wishedAt } from './rotation
 import { addOwned, ownedObjects, toOwned } from './owned.ts';
 import type { Queue } from './queue.ts';
 import { forgetPause } from './pauses.ts';
+import { rowOf, type Json } from './rows.ts';
 import { statuses, toFindings } from './statuses.ts';
 import { NO_WRITE, PAUSE_NOW, tenants, toTenant } from './tenants.ts';
 import { together } from './together.ts';
@@ -56,7 +56,6 @@ const SNAPSHOT = `
   join tenants on tenants.id = asked.id
   left join statuses on statuses.tenant_id = tenants.id`;
 
-type Json = Record<string, unknown>;
 interface SnapshotRow {
   id: string;
   tenant: Json;
@@ -360,32 +359,6 @@ async function recordAll(
     ],
   });
   return new Set(rows.map(({ id }) => id));
-}
-
-/** A row that came as JSON, as drizzle would have given it. */
-function rowOf<T extends PgTable>(table: T, json: Json): T['$inferSelect'] {
-  const row: Json = {};
-  for (const [key, name, isTime] of columnsOf(table)) {
-    const value = json[name];
-    row[key] = isTime && typeof value === 'string' ? new Date(value) : value;
-  }
-  return row;
-}
-
-type Columns = [key: string, name: string, isTime: boolean][];
-const known = new WeakMap<PgTable, Columns>();
-
-function columnsOf(table: PgTable): Columns {
-  let columns = known.get(table);
-  if (!columns) {
-    columns = Object.entries(getTableColumns(table)).map(([key, column]) => [
-      key,
-      column.name,
-      column.dataType === 'date',
-    ]);
-    known.set(table, columns);
-  }
-  return columns;
 }
 
 /** The tenant's row, locked until the transaction ends; null where the claim is no longer this one. */

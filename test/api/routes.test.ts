@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { EVERYBODY } from '../../src/domain/tenant-filter.ts';
 import { tenantInputSchema } from '../../src/domain/tenant.ts';
 import { tenantsSchema } from '../../src/domain/tenants-schema.ts';
 import {
@@ -22,9 +23,68 @@ describe('tenants', () => {
     const answer = await call('GET', '/tenants?after=aaa&limit=2');
     expect(answer.statusCode).toBe(200);
     expect(answer.json()).toEqual({ items: [summary], next: 'acme' });
-    expect(commands.tenants).toHaveBeenCalledWith({ after: 'aaa', limit: 2 });
+    expect(commands.tenants).toHaveBeenCalledWith({ sort: 'id', filter: EVERYBODY, after: 'aaa', limit: 2 });
     await call('GET', '/tenants');
-    expect(commands.tenants).toHaveBeenLastCalledWith({ after: null, limit: 50 });
+    expect(commands.tenants).toHaveBeenLastCalledWith({
+      sort: 'id',
+      filter: EVERYBODY,
+      after: null,
+      limit: 50,
+    });
+  });
+
+  it('are those that every parameter means, some of which may be given again', async () => {
+    const { call, commands } = startApi();
+    await call(
+      'GET',
+      '/tenants?sort=since&ready=False&ready=Unknown&condition=RoleReady&condition=TableSetupReady%3DFalse%2FDiffers' +
+        '&mode=repair&label=team%3Dnorth&label=vip&drift=role.levels&q=%20Acme%20',
+    );
+    expect(commands.tenants).toHaveBeenLastCalledWith({
+      sort: 'since',
+      filter: {
+        ids: null,
+        ready: ['False', 'Unknown'],
+        marks: ['RoleReady=True', 'TableSetupReady=False/Differs'],
+        mode: 'repair',
+        labels: [
+          { key: 'team', value: 'north' },
+          { key: 'vip', value: null },
+        ],
+        drift: 'role.levels',
+        words: 'Acme',
+      },
+      after: null,
+      limit: 50,
+    });
+  });
+
+  it.each([
+    ['true', true],
+    ['false', false],
+  ])('drift=%s asks whether there is any', async (drift, asked) => {
+    const { call, commands } = startApi();
+    await call('GET', `/tenants?drift=${drift}`);
+    expect(commands.tenants).toHaveBeenLastCalledWith(
+      expect.objectContaining({ filter: { ...EVERYBODY, drift: asked } }),
+    );
+  });
+
+  it.each([
+    ['sort=size', 'sort'],
+    ['ready=yes', 'ready.0'],
+    ['condition=Ready', 'condition.0'],
+    ['condition=RoleReady%3DMaybe', 'condition.0'],
+    ['label=Team%3DNorth', 'label.0'],
+    ['mode=watch', 'mode'],
+    ['q=', 'q'],
+    ['after=%20', 'after'],
+  ])('with %s are refused, naming the parameter', async (query, path) => {
+    const { call, commands } = startApi();
+    const answer = await call('GET', `/tenants?${query}`);
+    expect(answer.statusCode).toBe(400);
+    expect(answer.json().errors).toMatchObject([{ path }]);
+    expect(commands.tenants).not.toHaveBeenCalled();
   });
 
   it('are made with their defaults filled in', async () => {

@@ -44,6 +44,8 @@ const tooWide = (text: string) => text.split('\n').filter((line) => widthOf(line
 describe('what people read', () => {
   const screens: [string, string[], number][] = [
     ['get', ['get'], EXIT.drift],
+    ['get of some', ['get', '--ready', 'False', '--sort', 'since', '--limit', '1'], EXIT.ok],
+    ['help of get', ['get', '--help'], EXIT.ok],
     ['status of a tenant in trouble', ['status', 'cedar'], EXIT.person],
     ['status of a ready tenant', ['status', 'acme'], EXIT.ok],
     ['plan', ['plan', 'birch'], EXIT.drift],
@@ -81,7 +83,39 @@ describe('what people read', () => {
   it('lists all pages', async () => {
     const { out, asked } = await withService(['get', '--json']);
     expect(JSON.parse(out)).toEqual(canned.tenants);
+    expect(asked[0]?.path).toBe('/tenants?sort=id&limit=200');
     expect(asked.map(({ authorization }) => authorization)).toEqual(['Bearer the-token', 'Bearer the-token']);
+  });
+
+  it('lists those that are meant, so many at most, and says that there are more', async () => {
+    const { out, asked, code } = await withService(
+      'get --ready False --ready Unknown --condition RoleReady=False/LevelsMissing --mode repair --label team=north'
+        .concat(' --label vip --drift --search Acme&co --sort since --limit 1')
+        .split(' '),
+    );
+    expect(asked.map(({ path }) => path)).toEqual([
+      '/tenants?ready=False&ready=Unknown&condition=RoleReady%3DFalse%2FLevelsMissing&mode=repair' +
+        '&label=team%3Dnorth&label=vip&drift=true&q=Acme%26co&sort=since&limit=1',
+    ]);
+    expect(out).toContain('1 of 1 ready. There are more: --limit shows them.');
+    expect(code).toBe(EXIT.ok);
+  });
+
+  it.each([
+    [['get', '--ready', 'yes'], 'True, False, Unknown'],
+    [['get', '--condition', 'Ready'], 'RoleReady=False'],
+    [['get', '--label', 'Team=x'], 'key=value'],
+    [['get', '--limit', '0'], 'whole number'],
+  ])('refuses %j without asking the service', async (args, words) => {
+    const { err, code, asked } = await withService(args);
+    expect([code, asked]).toEqual([EXIT.refused, []]);
+    expect(err.replaceAll(/\s+/g, ' ')).toContain(words);
+  });
+
+  it('says so where nobody is meant', async () => {
+    const none = { 'GET /tenants': answer({ items: [], next: null }) };
+    expect((await withService(['get', '--drift'], {}, none)).out).toContain('No tenant is meant by that.');
+    expect((await withService(['get'], {}, none)).out).toContain('No tenant yet.');
   });
 
   it('shows conditions, drift, keys, evidence and the next command of each hand-off', async () => {

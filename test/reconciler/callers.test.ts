@@ -261,7 +261,7 @@ describe('tenants outside of a scope', () => {
   });
 
   test('are in no list', async () => {
-    const { items } = await mine().tenants({ after: null, limit: 200 });
+    const { items } = value(await mine().tenants({ after: null, limit: 200 }));
     expect(items.map(({ id }) => id)).toEqual(['mine-by-id', 'mine-by-label']);
     const specs = await mine().specs({ labels: [], after: null, limit: 200 });
     expect(specs.items.map(({ id }) => id)).toEqual(['mine-by-id', 'mine-by-label']);

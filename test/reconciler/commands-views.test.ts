@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Condition } from '../../src/domain/condition.ts';
 import type { ConfigurationFact, Facts } from '../../src/domain/observation.ts';
 import { subjectOf } from '../../src/domain/tenant.ts';
-import type { Commands, TenantSummary } from '../../src/reconciler/commands.ts';
+import { EVERYBODY, type TenantSort } from '../../src/domain/tenant-filter.ts';
+import type { Commands, Page, TenantSummary } from '../../src/reconciler/commands.ts';
 import {
   applied,
   conditions,
@@ -29,7 +30,7 @@ let count = 0;
 
 /** The row of the list for this tenant. */
 async function row(id: string): Promise<TenantSummary> {
-  const { items } = await commands.tenants({ after: null, limit: 200 });
+  const { items } = value(await commands.tenants({ after: null, limit: 200 }));
   return items.find((one) => one.id === id)!;
 }
 
@@ -104,6 +105,10 @@ describe('a tenant in the list', () => {
       mode: 'repair',
       ready: 'Unknown',
       waitsFor: 'its first reconcile',
+      paused: false,
+      labels: {},
+      unreadySince: expect.any(String),
+      drift: 0,
       observedAt: null,
       nextReconcileAt: expect.any(String),
     });
@@ -122,16 +127,38 @@ describe('a tenant in the list', () => {
   });
 
   test('comes on the page after the one before it, and none is left out', async () => {
-    const all = (await commands.tenants({ after: null, limit: 200 })).items.map(({ id }) => id);
+    const all = value(await commands.tenants({ after: null, limit: 200 })).items.map(({ id }) => id);
     const paged: string[] = [];
     let after: string | null = null;
     do {
-      const page = await commands.tenants({ after, limit: 3 });
+      const page: Page<TenantSummary> = value(await commands.tenants({ after, limit: 3 }));
       paged.push(...page.items.map(({ id }) => id));
       after = page.next;
     } while (after !== null);
     expect(paged).toEqual(all);
     expect(all.length).toBeGreaterThan(6);
+  });
+
+  test('is not among the ready ones once what was seen of it holds no longer', async () => {
+    await applied(commands, input('old'));
+    await desk.run('old', { status: status({ observedAt: '2026-11-24T06:59:59.000Z' }) });
+    const page = value(
+      await commands.tenants({ filter: { ...EVERYBODY, ready: ['True'] }, after: null, limit: 200 }),
+    );
+    expect(page.items.length).toBeGreaterThan(0);
+    expect(page.items.map(({ id }) => id)).not.toContain('old');
+  });
+
+  const cursor = (parts: unknown) => Buffer.from(JSON.stringify(parts)).toString('base64url');
+  test.each<[string, TenantSort, string]>([
+    ['of another sort', 'since', cursor(['name', 'acme', 'acme'])],
+    ['of a rank that there is not', 'ready', cursor(['ready', '7', 'acme'])],
+    ['of no time', 'next', cursor(['next', '2026-02-30T00:00:00Z', 'acme'])],
+    ['of other parts', 'id', cursor(['id', 3, 'acme'])],
+    ['that is text', 'id', 'acme'],
+  ])('does not go on after a cursor %s', async (_, sort, after) => {
+    const answer = await commands.tenants({ sort, after, limit: 3 });
+    expect(answer).toMatchObject({ ok: false, refusal: { kind: 'invalid', problems: [{ path: 'after' }] } });
   });
 });
 

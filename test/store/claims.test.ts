@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createStore, type Store } from '../../src/store/index.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { claimOf, given, resultOf, rowCounts, runOut, specOf, writeOf } from './fixtures.ts';
+import { fleet, seedFleet } from './fleet.ts';
 
 let database: TestDatabase;
 let store: Store;
@@ -60,9 +61,10 @@ describe('taking tenants', () => {
   });
 
   it('finds ten due tenants among thousands by the index of what is due', async () => {
-    const many = Array.from({ length: 3_000 }, (_, index) => writeOf(`t${index}`));
-    await store.desk.apply(many);
-    await store.pool.query(`update tenants set next_run_at = now() + interval '1 hour' where id > 't10'`);
+    await seedFleet(store.pool, fleet(3_000));
+    await store.pool.query(
+      `update tenants set next_run_at = now() + case when id >= 'tenant-00010' then interval '1 hour' else '0' end`,
+    );
     await store.pool.query('analyze tenants');
     const { rows } = await store.pool.query<{ 'QUERY PLAN': string }>(
       'explain select id from tenants where next_run_at <= now() order by next_run_at limit 10 for update skip locked',

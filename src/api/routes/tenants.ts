@@ -13,7 +13,6 @@ import {
   backwardPage,
   credentialView,
   customerView,
-  forwardPage,
   ifMatch,
   leaving,
   planView,
@@ -21,7 +20,6 @@ import {
   rotationRecord,
   runPage,
   tenantBody,
-  tenantPage,
   tenantView,
   triggered,
 } from '../views.ts';
@@ -35,21 +33,6 @@ const generationOf = (header: string | undefined): number | null =>
 
 /** Tenants: what they should be, how they are, and what happened to them. */
 export function tenantRoutes(app: Api): void {
-  app.get(
-    '/tenants',
-    {
-      config: { permission: 'tenants:read' },
-      schema: {
-        tags,
-        operationId: 'listTenants',
-        summary: 'Tenants by id, and whether they are ready',
-        querystring: forwardPage,
-        response: answers({ 200: tenantPage }),
-      },
-    },
-    ({ query, commands }) => commands.tenants({ after: query.after ?? null, limit: query.limit }),
-  );
-
   app.post(
     '/tenants',
     {
