@@ -158,6 +158,20 @@ export class Client {
     return this.#call('POST', `/tenants/${encodeURIComponent(tenant)}/reconcile`, body);
   }
 
+  /** How the tenants of these labels should be, all pages; by id. */
+  async specs(labels: readonly string[]): Promise<TenantView[]> {
+    const tenants: TenantView[] = [];
+    let after: string | null = null;
+    do {
+      const query = new URLSearchParams({ limit: '200', ...(after === null ? {} : { after }) });
+      for (const label of labels) query.append('label', label);
+      const page: Page<TenantView> = await this.#call('GET', `/fleet/specs?${query.toString()}`);
+      tenants.push(...page.items);
+      after = page.next;
+    } while (after !== null);
+    return tenants;
+  }
+
   apply(tenants: TenantInput[], dryRun: boolean, more: ApplyRequest = {}): Promise<AppliedSet> {
     return this.#call('POST', '/fleet/apply', { tenants, dryRun, ...more });
   }

@@ -4,6 +4,7 @@ import { Context, Refused } from './context.ts';
 import { addAdoption } from './adopt-commands.ts';
 import { addDeletion } from './delete-commands.ts';
 import { addFleet } from './fleet-commands.ts';
+import { addExport } from './export-commands.ts';
 import { addHandoffs } from './handoff-commands.ts';
 import { EXIT, type CliIo } from './io.ts';
 import { addProcesses } from './process-commands.ts';
@@ -64,6 +65,7 @@ export function buildProgram(io: CliIo): Command {
   addHandoffs(program, context);
   addHolds(program, context);
   addRotations(program, context);
+  addExport(program, context);
   addDoctor(program, context);
   addTokens(program, context);
   addVault(program, context);

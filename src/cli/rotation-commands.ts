@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import { Option, type Command } from 'commander';
 import { isLive } from '../domain/handoff.ts';
 import type { RotationPhase } from '../domain/rotation.ts';
@@ -51,17 +50,6 @@ export function addRotations(program: Command, context: Context): void {
     .description('every rotation of a tenant, newest first')
     .argument('<tenant>')
     .action(async (tenant: string) => context.show(await context.client().rotations(tenant), rotationsText));
-  program
-    .command('export')
-    .description('the evidence of every rotation, for an auditor: JSON, or a page to print')
-    .argument('<tenant>')
-    .option('--html <file>', 'write it as a page to this file')
-    .action(async (tenant: string, { html }: { html?: string }) => {
-      // Whoever exports without a file wants the whole of it, as a machine does.
-      if (html === undefined)
-        io.stdout.write(`${JSON.stringify(await context.client().audit(tenant), null, 2)}\n`);
-      else await savePage(context, tenant, html);
-    });
   program
     .command('reveal')
     .description('show the pair that a hand-off puts into Umbrella, once, to who claimed it')
@@ -140,17 +128,6 @@ async function confirmCut(context: Context, tenant: string, given: string | unde
   const typed = given ?? (await readLine(io, `Type ${tenant} to confirm the outage: `));
   if (typed !== tenant)
     throw new Refused(`That is not ${tenant}: nothing was cut, and nothing was asked for.`);
-}
-
-async function savePage(context: Context, tenant: string, file: string): Promise<void> {
-  const page = await context.client().auditPage(tenant);
-  try {
-    writeFileSync(file, page, { mode: 0o600 });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new Refused(`${file} cannot be written${code === undefined ? '' : ` (${code})`}.`);
-  }
-  context.show({ tenant, file }, () => `Written to ${file}: open it in a browser, and print it from there.`);
 }
 
 const REVEAL_HELP = `
