@@ -13,14 +13,14 @@ import {
   type Difference,
   type LevelEvidence,
 } from './drift.ts';
-import { formatSpan, toMs } from './duration.ts';
+import { toMs } from './duration.ts';
 import { servingMembers } from './ground.ts';
 import type { FactName } from './observation.ts';
 import { describeFailure, weightOf, type Failure } from './outcome.ts';
 import { expectedMembers, sameIdentifier } from './tenant.ts';
+import { ago, lasting } from './told.ts';
 import {
   ageOf,
-  agoWords,
   holding,
   met,
   metLately,
@@ -54,8 +54,8 @@ export function connectWiseReachable(look: Look): Verdict {
     return yes('Answers', `${site} answers Parasol's key of ${companyId}, ${own.seen}.`);
   }
   if (failure && ageOf(look, failure.at) <= look.horizons.keys) {
-    const what = `${siteTrouble(failure.failure)}, ${agoWords(look, failure.at)}`;
-    const since = fact?.at === undefined ? '' : ` It was last seen to answer ${agoWords(look, fact.at)}.`;
+    const what = `${siteTrouble(failure.failure)}, ${ago(failure.at)}`;
+    const since = fact?.at === undefined ? '' : ` It was last seen to answer ${ago(fact.at)}.`;
     return no(
       'Unreachable',
       `${site} does not answer as ConnectWise: ${what}.${since} Check connectwise.site, the network and ConnectWise's own status.`,
@@ -126,10 +126,7 @@ export function managementKeyValid(look: Look): Verdict {
     if (verdict) return unknown('RightsUnproved', `Authenticates as ${member}. ${verdict.message}`);
     const refused = met(facts[name], 'Forbidden', key);
     if (refused) {
-      return unknown(
-        'RightsUnproved',
-        `Authenticates as ${member}. ${what} was refused ${agoWords(look, refused)}.`,
-      );
+      return unknown('RightsUnproved', `Authenticates as ${member}. ${what} was refused ${ago(refused)}.`);
     }
   }
   return yes('Valid', `Authenticates as ${member} and may read what it must, seen ${own.seen}.`);
@@ -189,8 +186,8 @@ function levelVerdict(look: Look, { cells, at, source }: LevelEvidence): Verdict
   const { name } = look.spec.connectwise.role;
   const how =
     source === 'settings'
-      ? `read from the role, ${agoWords(look, at)}`
-      : `read with its key, as effective levels, ${agoWords(look, at)}: the role's settings were not readable`;
+      ? `read from the role, ${ago(at)}`
+      : `read with its key, as effective levels, ${ago(at)}: the role's settings were not readable`;
   if (cells.length === 0) return yes('LevelsExact', `Every level of ${name} is as specified (${how}).`);
   const weak = cells.filter(tooWeak);
   const reason =
@@ -320,11 +317,11 @@ export function integrationKeyValid(look: Look): Verdict {
   if (age > toMs(spec.rotation.maxAge)) {
     return no(
       'TooOld',
-      `Parasol has held the key ${key.fingerprint} for ${formatSpan(age)}; rotation.maxAge allows ${spec.rotation.maxAge}: ${anew}.`,
+      `Parasol has held the key ${key.fingerprint} for ${lasting(key.createdAt)}; rotation.maxAge allows ${spec.rotation.maxAge}: ${anew}.`,
     );
   }
   return yes(
     'Valid',
-    `${key.fingerprint} authenticates as ${value.member} with exactly the levels specified, seen ${seen}; held for ${formatSpan(age)}.`,
+    `${key.fingerprint} authenticates as ${value.member} with exactly the levels specified, seen ${seen}; held for ${lasting(key.createdAt)}.`,
   );
 }

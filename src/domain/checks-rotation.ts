@@ -1,8 +1,9 @@
 import type { Verdict } from './condition.ts';
-import { formatSpan, toMs } from './duration.ts';
+import { toMs } from './duration.ts';
 import type { Automation, HandoffKind } from './handoff.ts';
 import { whyNoWrite } from './ground.ts';
 import { isOver, type Rotation } from './rotation.ts';
+import { ago, lasting } from './told.ts';
 import { isOver as isUmbrellaOver } from './umbrella-rotation.ts';
 import { ageOf, no, pairInUse, yes, type Look } from './verdict.ts';
 
@@ -45,10 +46,7 @@ function integrationHealthy(look: Look): Verdict {
   const late = overAge(look);
   if (late) return no('Overdue', late);
   return ended
-    ? yes(
-        ended.phase,
-        `The last rotation ended ${formatSpan(ageOf(look, ended.endedAt!))} ago. ${ended.outcome}`,
-      )
+    ? yes(ended.phase, `The last rotation ended ${ago(ended.endedAt!)}. ${ended.outcome}`)
     : yes('NoRotation', 'No rotation is under way.');
 }
 
@@ -64,7 +62,7 @@ function overAge(look: Look): string | null {
 function underWay(look: Look, rotation: Rotation): Verdict {
   const { spec } = look;
   const { phase, since, notices, old, fresh, target } = rotation;
-  const of = `${phase} since ${formatSpan(ageOf(look, since))}`;
+  const of = `${phase} since ${lasting(since)}`;
   const told = (kind: string) => notices.findLast((notice) => notice.kind === kind)?.message;
   if (phase === 'AwaitingAdoption' && told('AdoptionOverdue')) {
     return no('AdoptionOverdue', told('AdoptionOverdue')!);

@@ -5,18 +5,8 @@ import { formatSpan, toMs } from './duration.ts';
 import { allWrites, expectedWrites, newestWrite, provedCadence, type Write } from './evidence.ts';
 import { whyNoWrite } from './ground.ts';
 import { expectedMembers, sameIdentifier, slotOf, type Purpose } from './tenant.ts';
-import {
-  ageOf,
-  agoWords,
-  isAhead,
-  metLately,
-  no,
-  pairInUse,
-  standing,
-  unknown,
-  yes,
-  type Look,
-} from './verdict.ts';
+import { ago, remaining } from './told.ts';
+import { ageOf, isAhead, metLately, no, pairInUse, standing, unknown, yes, type Look } from './verdict.ts';
 
 /** What Umbrella shows of its keys, and what ConnectWise shows of Umbrella's work. */
 
@@ -66,7 +56,7 @@ function adminExpiring(look: Look): Verdict | null {
   if (left > toMs(look.spec.umbrella.expiryWarning)) return null;
   return no(
     'KeyAdminExpiring',
-    `The KeyAdmin key ${admin.fingerprint} ${left <= 0 ? `expired on ${at}` : `expires in ${formatSpan(left)}`}, and nobody but a person can make another: make it in Admin > API Keys and ${give(look, 'umbrella-key-admin')}.`,
+    `The KeyAdmin key ${admin.fingerprint} ${left <= 0 ? `expired on ${at}` : `expires in ${remaining(at)}`}, and nobody but a person can make another: make it in Admin > API Keys and ${give(look, 'umbrella-key-admin')}.`,
   );
 }
 
@@ -88,9 +78,9 @@ function ownExpiryVerdict(
     return no('Expired', `The Umbrella key expired on ${expiry.at} (${expiry.told}): ${anew}.`);
   }
   if (left <= toMs(spec.umbrella.expiryWarning)) {
-    return no('Expiring', `The Umbrella key expires in ${formatSpan(left)} (${expiry.told}): ${anew}.`);
+    return no('Expiring', `The Umbrella key expires in ${remaining(expiry.at)} (${expiry.told}): ${anew}.`);
   }
-  return yes('Valid', `${works}; expires in ${formatSpan(left)} (${expiry.told}).`);
+  return yes('Valid', `${works}; expires in ${remaining(expiry.at)} (${expiry.told}).`);
 }
 
 /** When the key expires (null: never) and who told; or why that is not known. */
@@ -157,7 +147,7 @@ export function umbrellaIntegrated(look: Look): Verdict {
     seen.filter(({ at }) => !isAhead(look, at)),
   );
   if (newest && ageOf(look, newest.at) <= staleAfter) {
-    return yes('Writing', `${wrote(look, newest)}${withOldKey(look, newest)}; ${coverage(look)}.`);
+    return yes('Writing', `${wrote(newest)}${withOldKey(look, newest)}; ${coverage(look)}.`);
   }
   if (spec.integration.nothingMapped) {
     return unknown(
@@ -172,7 +162,7 @@ export function umbrellaIntegrated(look: Look): Verdict {
       `A write by ${ahead.by} is dated ${ahead.at}, which is ahead of this clock: check the clocks.`,
     );
   }
-  const last = newest ? ` ${wrote(look, newest)}.` : '';
+  const last = newest ? ` ${wrote(newest)}.` : '';
   const what = 'What Umbrella writes in ConnectWise';
   const { verdict, value: writes } = standing(look, facts.writes, { of: 'keys', what });
   if (verdict) return { ...verdict, message: `${verdict.message}${last}` };
@@ -182,7 +172,7 @@ export function umbrellaIntegrated(look: Look): Verdict {
   if (stranger) {
     return no(
       'WrongMember',
-      `${stranger.count} of ${stranger.of} configurations were last written by ${stranger.by}, ${agoWords(look, stranger.at)}, not by ${members}.${last} Put this integration's key into Umbrella's PSA Integration Details.`,
+      `${stranger.count} of ${stranger.of} configurations were last written by ${stranger.by}, ${ago(stranger.at)}, not by ${members}.${last} Put this integration's key into Umbrella's PSA Integration Details.`,
     );
   }
   const { configurationType } = spec.integration;
@@ -205,28 +195,28 @@ export function umbrellaIntegrated(look: Look): Verdict {
   if (cadence === null) {
     return unknown(
       'CadenceUnproved',
-      `${wrote(look, newest)}, longer ago than ${spec.integration.staleAfter}; how often it writes is not known yet.`,
+      `${wrote(newest)}, longer ago than ${spec.integration.staleAfter}; how often it writes is not known yet.`,
     );
   }
   if (ageOf(look, newest.at) <= cadence * 1.5) {
     return unknown(
       'WithinCadence',
-      `${wrote(look, newest)}; pauses of ${formatSpan(cadence)} were seen before. If that is usual, raise integration.staleAfter.`,
+      `${wrote(newest)}; pauses of ${formatSpan(cadence)} were seen before. If that is usual, raise integration.staleAfter.`,
     );
   }
   if (!writes.complete || seen.length === 0) {
     return unknown(
       'AbsenceNotBelieved',
-      `${wrote(look, newest)}, and what was looked at since does not show its earlier writes either: let the management key read all configurations.`,
+      `${wrote(newest)}, and what was looked at since does not show its earlier writes either: let the management key read all configurations.`,
     );
   }
   return no(
     'Silent',
-    `${wrote(look, newest)}; it used to write at least every ${formatSpan(cadence)}. Look at Umbrella's PSA Integration Details, and put the key in use there again.`,
+    `${wrote(newest)}; it used to write at least every ${formatSpan(cadence)}. Look at Umbrella's PSA Integration Details, and put the key in use there again.`,
   );
 }
 
-const wrote = (look: Look, { by, at }: Write): string => `${by} last wrote ${agoWords(look, at)}`;
+const wrote = ({ by, at }: Write): string => `${by} last wrote ${ago(at)}`;
 
 /** Umbrella may go on with the key before the one in use; that is evidence, and is told. */
 function withOldKey({ credentials }: Look, { by }: Write): string {

@@ -38,6 +38,7 @@ export interface Condition {
   type: ConditionType;
   status: Truth;
   reason: string;
+  /** As it is kept: with times in place of ages (`told`). */
   message: string;
   observedGeneration: number;
   /** When `status` last changed, ISO 8601. */

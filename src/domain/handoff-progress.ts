@@ -15,6 +15,7 @@ import {
 import { isOver, type Rotation } from './rotation.ts';
 import { umbrellaKeyInUse, umbrellaKeyWorks, whyRenew } from './umbrella-renewal.ts';
 import { sameIdentifier } from './tenant.ts';
+import { told } from './told.ts';
 
 /** What a look at the vendors does to the hand-offs of a tenant. */
 export type HandoffDecision =
@@ -151,7 +152,7 @@ function issueEnd(ground: PlanningGround, handoff: Handoff): End | null {
     ? withdraw(
         ground,
         handoff,
-        `Umbrella writes with a key that Parasol was not given: ${ground.integrated.message}`,
+        `Umbrella writes with a key that Parasol was not given: ${told(ground.integrated.message, ground.now)}`,
       )
     : null;
 }

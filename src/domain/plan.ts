@@ -26,6 +26,7 @@ import { isFresh, onlyFresh } from './observation.ts';
 import { rotationSteps } from './rotation-steps.ts';
 import { renewalSteps } from './umbrella-renewal.ts';
 import { expectedMembers, sameIdentifier } from './tenant.ts';
+import { told } from './told.ts';
 
 /**
  * The steps that would bring the tenant to its spec, in the order of onboarding (rulings 21):
@@ -215,7 +216,9 @@ function installSteps(ground: PlanningGround): Step[] {
         content: installIntegrationKey(
           { ...open, member: key.member ?? open.member },
           key.fingerprint,
-          promoted ? 'A new key was proved, and Umbrella was not seen to use it yet.' : integrated.message,
+          promoted
+            ? 'A new key was proved, and Umbrella was not seen to use it yet.'
+            : told(integrated.message, ground.now),
           !canOnlyBeAttested(spec, memory, ground.rotation),
         ),
       },

@@ -2,6 +2,7 @@ import { ready, type Condition, type Truth } from './condition.ts';
 import { horizonsOf } from './verdict.ts';
 import { formatSpan } from './duration.ts';
 import type { TenantSpec } from './tenant.ts';
+import { told } from './told.ts';
 
 /** Whether a tenant is ready at this moment: by what its last run saw, as long as that still says something. */
 
@@ -31,7 +32,8 @@ export function readiness(
     return unseen(`a reconcile: the last one was ${formatSpan(age)} ago`);
   }
   const truth = ready(conditions);
-  return { ready: truth, waitsFor: truth === 'True' ? null : hindrance(conditions) };
+  const waits = truth === 'True' ? null : hindrance(conditions);
+  return { ready: truth, waitsFor: waits && told(waits, now) };
 }
 
 /** Ms that a run's findings hold: beyond the shortest horizon of any condition they prove nothing (rulings 2). */

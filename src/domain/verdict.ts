@@ -1,9 +1,10 @@
 import type { Circumstances, Verdict } from './condition.ts';
 import type { HeldCredential } from './credential.ts';
-import { formatSpan, toMs } from './duration.ts';
+import { toMs } from './duration.ts';
 import type { Facts, Remembered } from './observation.ts';
 import { describeFailure, type Failure } from './outcome.ts';
 import { cycleMs, type Purpose, type TenantSpec } from './tenant.ts';
+import { ago } from './told.ts';
 
 /** The words that checks are made of: what a check says, and whether what was seen still holds (rulings 2). */
 
@@ -38,12 +39,6 @@ export const ageOf = ({ now }: Circumstances, at: string): number => now.getTime
 /** Dated ahead of this clock by more than clocks differ. */
 export const isAhead = (look: Circumstances, at: string): boolean => ageOf(look, at) < -CLOCK_TOLERANCE_MS;
 
-/** `just now`, or `3h ago`. */
-export function agoWords(look: Circumstances, at: string): string {
-  const age = ageOf(look, at);
-  return age < toMs('1m') ? 'just now' : `${formatSpan(age)} ago`;
-}
-
 const isWithin = (look: Look, at: string, of: Horizon): boolean =>
   !isAhead(look, at) && ageOf(look, at) <= look.horizons[of];
 
@@ -59,7 +54,7 @@ interface Asked {
   key?: HeldCredential;
 }
 
-/** `seen` is when, in words. */
+/** `seen` is when, as a message keeps it. */
 type Standing<T> =
   { value: T; at: string; seen: string; verdict?: never } | { verdict: Verdict; value?: never };
 
@@ -69,9 +64,7 @@ export function standing<T>(
   fact: Remembered<T> | undefined,
   { of, what, key }: Asked,
 ): Standing<T> {
-  const failed = fact?.failure
-    ? `${describeFailure(fact.failure.failure)}, ${agoWords(look, fact.failure.at)}`
-    : null;
+  const failed = fact?.failure ? `${describeFailure(fact.failure.failure)}, ${ago(fact.failure.at)}` : null;
   if (fact?.value === undefined || fact.at === undefined) {
     return { verdict: unknown('NotSeen', `${what} was never seen: ${failed ?? 'not asked for yet'}.`) };
   }
@@ -84,10 +77,10 @@ export function standing<T>(
     return { verdict: unknown('ClockSkew', `What was seen of ${inSentence(what)} is ${when}.${since}`) };
   }
   if (!isWithin(look, fact.at, of)) {
-    const seen = `${what} was last seen ${agoWords(look, fact.at)}, too long ago to hold.`;
+    const seen = `${what} was last seen ${ago(fact.at)}, too long ago to hold.`;
     return { verdict: unknown('EvidenceTooOld', `${seen}${since}`) };
   }
-  return { value: fact.value, at: fact.at, seen: agoWords(look, fact.at) };
+  return { value: fact.value, at: fact.at, seen: ago(fact.at) };
 }
 
 const inSentence = (what: string) => what.replace(/^The /, 'the ');

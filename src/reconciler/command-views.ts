@@ -15,6 +15,7 @@ import { deadlineOf, waitsFor, type Rotation } from '../domain/rotation.ts';
 import { whyHeld } from '../domain/ground.ts';
 import { isOn, type Pause } from '../domain/pause.ts';
 import { inSlots, originFor, slotOf, subjectOf, type TenantSpec } from '../domain/tenant.ts';
+import { told } from '../domain/told.ts';
 import { isOver, type UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import type {
   CredentialView,
@@ -135,7 +136,7 @@ export function summaryView({ tenant, observed, unreadySince, drift }: TenantRow
     name,
     mode,
     ready,
-    waitsFor: deleting ? endWords(observed) : waitsFor,
+    waitsFor: deleting ? endWords(observed, now) : waitsFor,
     paused: spec.paused || isOn(tenant.pause),
     labels,
     unreadySince,
@@ -146,9 +147,11 @@ export function summaryView({ tenant, observed, unreadySince, drift }: TenantRow
 }
 
 /** In a list, where only the conditions are at hand. */
-function endWords(observed: Observed): string {
+function endWords(observed: Observed, now: Date): string {
   const reachable = observed?.conditions.find(({ type }) => type === 'ConnectWiseReachable');
-  return reachable && reachable.status !== 'True' ? `its deletion: ${reachable.message}` : 'its deletion';
+  return reachable && reachable.status !== 'True'
+    ? `its deletion: ${told(reachable.message, now)}`
+    : 'its deletion';
 }
 
 function deletionView({ tenant, status }: TenantRecord): DeletionView | null {
@@ -173,7 +176,7 @@ export function statusView(record: TenantRecord, now: Date): StatusView {
     generation,
     observedGeneration: status?.observedGeneration ?? null,
     ready: readiness(tenant, status, now).ready,
-    conditions: status?.conditions ?? [],
+    conditions: (status?.conditions ?? []).map((one) => ({ ...one, message: told(one.message, now) })),
     drift: status?.drift ?? [],
     keys: currentKeys(spec, credentials, umbrellaRotation, status?.facts),
     evidence: evidenceView(tenant.spec, status, now),

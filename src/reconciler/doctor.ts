@@ -5,6 +5,7 @@ import { formatSpan, toMs } from '../domain/duration.ts';
 import { noFacts, remember, type Facts, type LevelRow, type UmbrellaKeyFact } from '../domain/observation.ts';
 import { describeFailure, type Outcome } from '../domain/outcome.ts';
 import { originFor, type FunctionLevels, type Purpose, type TenantSpec } from '../domain/tenant.ts';
+import { told } from '../domain/told.ts';
 import type { Examination } from './commands.ts';
 import { MANAGEMENT_RIGHTS, observe, UMBRELLA_SCOPES, type HeldKey, type Keys } from './observe.ts';
 import type { CallContext, Clock, Sample, Vendors } from './ports.ts';
@@ -53,13 +54,14 @@ export async function examine(
     clock,
   });
   const facts = remember(known.facts, observation);
+  const now = clock.now();
   const conditions = evaluate(
     {
       spec,
       facts,
       memory,
       credentials,
-      now: clock.now(),
+      now,
       capReached: false,
       rotation: null,
       umbrellaRotation: null,
@@ -79,7 +81,11 @@ export async function examine(
 
   const checks: Check[] = conditions
     .filter(({ type }) => !NOT_EXAMINED.has(type))
-    .map(({ type, status, message }) => ({ name: type, verdict: VERDICTS[status], detail: message }));
+    .map(({ type, status, message }) => ({
+      name: type,
+      verdict: VERDICTS[status],
+      detail: told(message, now),
+    }));
   checks.push(siteAndClientId(spec, facts), ...foreignOrigins(spec, credentials));
   if (management) {
     checks.push(managementLevels(await connectwise.reads(management.pair, context).mySecurity()));

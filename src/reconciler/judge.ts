@@ -32,6 +32,7 @@ import {
 } from '../domain/rotation-sight.ts';
 import { judgeSuccessors } from '../domain/successor.ts';
 import { expectedMembers, sameIdentifier, slotOf } from '../domain/tenant.ts';
+import { told } from '../domain/told.ts';
 import type { NewEvent, Snapshot, StoredStatus } from './ports.ts';
 
 /** What one look at the vendors brought. */
@@ -382,9 +383,9 @@ function wayOut(step: Step | undefined): string {
 }
 
 /** What changed since the last run, as events: conditions that turned, drift that came and went. */
-export function changes(before: StoredStatus | null, after: StoredStatus): NewEvent[] {
+export function changes(before: StoredStatus | null, after: StoredStatus, now: Date): NewEvent[] {
   return [
-    ...after.conditions.flatMap((condition) => turned(before?.conditions ?? [], condition)),
+    ...after.conditions.flatMap((condition) => turned(before?.conditions ?? [], condition, now)),
     ...after.drift
       .filter(({ path }) => !before?.drift.some((drift) => drift.path === path))
       .map(({ path, desired, observed }) => ({
@@ -398,13 +399,13 @@ export function changes(before: StoredStatus | null, after: StoredStatus): NewEv
   ];
 }
 
-function turned(before: Condition[], { type, status, reason, message }: Condition): NewEvent[] {
+function turned(before: Condition[], { type, status, reason, message }: Condition, now: Date): NewEvent[] {
   const earlier = before.find((condition) => condition.type === type);
   if (earlier?.status === status && earlier.reason === reason) return [];
   return [
     {
       type: 'ConditionChanged',
-      message: `${type} is ${status} (${reason}): ${message}`,
+      message: `${type} is ${status} (${reason}): ${told(message, now)}`,
       data: { condition: type, status, reason, was: earlier?.status ?? null },
     },
   ];

@@ -352,7 +352,7 @@ function conclude(deps: ReconcileDeps, ending: Ending): { run: RunRecord; result
     run,
     status: judged.status,
     events: [
-      ...changes(snapshot.status, judged.status),
+      ...changes(snapshot.status, judged.status, finished),
       ...rotationEvents(snapshot.rotation, judged.rotation),
       ...(pauseOver ? [pauseEnded(pauseOver)] : []),
       ...acted.actions.map(({ action, outcome }) => ({

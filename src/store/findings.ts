@@ -1,4 +1,6 @@
+import type { Condition } from '../domain/condition.ts';
 import type { Facts, Remembered } from '../domain/observation.ts';
+import { ago } from '../domain/told.ts';
 import type { StoredStatus } from '../reconciler/ports.ts';
 
 /** What a status says besides when that was seen: run after run finds the same of a tenant that stays as it is. */
@@ -24,14 +26,35 @@ type Remember = Remembered<unknown>;
 export const findingsOf = ({ facts, observedAt, ...others }: StoredStatus): Findings => {
   const { candidates, ...named } = facts;
   const each = (facts: Record<string, Remember>) => mapped(facts, (fact) => undated(fact, observedAt));
-  return { ...others, facts: { ...each(named), candidates: each(candidates) } };
+  return {
+    ...others,
+    facts: { ...each(named), candidates: each(candidates) },
+    conditions: rephrased(others.conditions, ago(observedAt), AGO_OF_LOOK),
+  };
 };
 
 export const statusOf = ({ facts, ...others }: Findings, observedAt: string): StoredStatus => {
   const { candidates, ...named } = facts;
   const each = (facts: Record<string, Undated>) => mapped(facts, (fact) => dated(fact, observedAt));
-  return { ...others, facts: { ...each(named), candidates: each(candidates) } as Facts, observedAt };
+  return {
+    ...others,
+    facts: { ...each(named), candidates: each(candidates) } as Facts,
+    conditions: datedConditions(others.conditions, observedAt),
+    observedAt,
+  };
 };
+
+/** An age of the look itself (`told`), as a stored message has it. */
+const AGO_OF_LOOK = '{ago}';
+
+/** Stored conditions with the times that their messages speak of; `lookedAt`: of the look that they are of. */
+export const datedConditions = (conditions: Condition[], lookedAt: string): Condition[] =>
+  rephrased(conditions, AGO_OF_LOOK, ago(lookedAt));
+
+const rephrased = (conditions: Condition[], words: string, others: string): Condition[] =>
+  conditions.map((one) =>
+    one.message.includes(words) ? { ...one, message: one.message.replaceAll(words, () => others) } : one,
+  );
 
 const mapped = <From, To>(parts: Record<string, From>, change: (part: From) => To): Record<string, To> =>
   Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, change(part)]));

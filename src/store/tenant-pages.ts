@@ -1,10 +1,12 @@
 import { sql, type SQL } from 'drizzle-orm';
 import type { Scope } from '../domain/access.ts';
 import type { Condition } from '../domain/condition.ts';
+import type { Observed } from '../domain/readiness.ts';
 import type { Pause } from '../domain/pause.ts';
 import { EVERYBODY, type TenantFilter, type TenantSort } from '../domain/tenant-filter.ts';
 import type { Desk, TenantRow } from '../reconciler/ports.ts';
 import { isoOrNull, keepable, toJson } from './columns.ts';
+import { datedConditions } from './findings.ts';
 import type { Executor } from './database.ts';
 import { listings, RANK, SINCE } from './listings.ts';
 import { rowOf, type Json } from './rows.ts';
@@ -130,9 +132,15 @@ export function pageQuery(
      order by page.by, page.tenant_id`;
 }
 
-const toRow = ({ tenant, pause, unready_since, drift, conditions, observed_at }: PageRow): TenantRow => ({
+const toRow = ({ tenant, pause, unready_since, drift, ...row }: PageRow): TenantRow => ({
   tenant: toTenant({ ...rowOf(tenants, tenant), pause }),
-  observed: conditions && observed_at && { conditions, observedAt: new Date(observed_at).toISOString() },
+  observed: toObserved(row),
   unreadySince: unready_since && isoOrNull(new Date(unready_since)),
   drift,
 });
+
+function toObserved({ conditions, observed_at }: Pick<PageRow, 'conditions' | 'observed_at'>): Observed {
+  if (!conditions || !observed_at) return null;
+  const observedAt = new Date(observed_at).toISOString();
+  return { conditions: datedConditions(conditions, observedAt), observedAt };
+}

@@ -12,12 +12,15 @@ async function tagOf(shown: StatusView): Promise<string> {
 
 describe('the ETag of a status', () => {
   const later = '2026-11-24T09:00:00.000Z';
+  const aged = (message: string) => status.conditions.map((one) => ({ ...one, message }));
   it.each<[string, Partial<StatusView>]>([
     ['the last run', { lastRun: null }],
     ['when the next run comes', { nextReconcileAt: later }],
+    ['the age in a message', { conditions: aged('seen just now; held for 3m.') }],
     ['when a key was last proved', { keys: status.keys.map((key) => ({ ...key, lastProvedAt: later })) }],
   ])('is the same whatever %s is', async (_, change) => {
-    expect(await tagOf(at(change))).toBe(await tagOf(status));
+    const known = at({ conditions: aged('seen 12m ago; held for 1d 2h.') });
+    expect(await tagOf({ ...known, ...change })).toBe(await tagOf(known));
   });
 
   it.each<[string, Partial<StatusView>]>([

@@ -2,6 +2,7 @@ import { describe, expect, it, test } from 'vitest';
 import { rotationHealthy } from '../../src/domain/checks-rotation.ts';
 import { ready, type Circumstances } from '../../src/domain/condition.ts';
 import type { Notice, Rotation } from '../../src/domain/rotation.ts';
+import { told as asRead } from '../../src/domain/told.ts';
 import { horizonsOf, type Look } from '../../src/domain/verdict.ts';
 import { evaluate } from '../../src/domain/condition.ts';
 import {
@@ -21,7 +22,7 @@ const told = (parts: Partial<Circumstances>): string => {
   const at = circumstances(parts);
   const look: Look = { ...at, horizons: horizonsOf(at.spec, at.now) };
   const { status, reason, message } = rotationHealthy(look);
-  return `${status} ${reason}: ${message}`;
+  return `${status} ${reason}: ${asRead(message, at.now)}`;
 };
 const notice = (kind: Notice['kind']): Partial<Rotation> => ({
   notices: [{ kind, at: ago(HOUR), message: `It is so: ${kind}.` }],

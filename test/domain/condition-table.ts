@@ -7,9 +7,14 @@ import {
 } from '../../src/domain/condition.ts';
 import type { FactName, FactValues, Facts } from '../../src/domain/observation.ts';
 import type { Failure } from '../../src/domain/outcome.ts';
+import { told } from '../../src/domain/told.ts';
 import { ago, at, circumstances, factsWith, failing } from './fixtures.ts';
 
-export const evaluated = (parts: Partial<Circumstances> = {}) => evaluate(circumstances(parts), 1, []);
+/** As they are read at once. */
+export const evaluated = (parts: Partial<Circumstances> = {}) => {
+  const given = circumstances(parts);
+  return evaluate(given, 1, []).map((one) => ({ ...one, message: told(one.message, given.now) }));
+};
 export const condition = (type: ConditionType, parts: Partial<Circumstances> = {}): Condition =>
   evaluated(parts).find((one) => one.type === type)!;
 export const short = ({ status, reason }: Condition) => `${status} ${reason}`;

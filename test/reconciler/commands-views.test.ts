@@ -3,6 +3,7 @@ import type { Condition } from '../../src/domain/condition.ts';
 import type { ConfigurationFact, Facts } from '../../src/domain/observation.ts';
 import { subjectOf } from '../../src/domain/tenant.ts';
 import { EVERYBODY, type TenantSort } from '../../src/domain/tenant-filter.ts';
+import { ago } from '../../src/domain/told.ts';
 import type { Commands, Page, TenantSummary } from '../../src/reconciler/commands.ts';
 import {
   applied,
@@ -60,6 +61,12 @@ describe('a tenant in the list', () => {
       'It was never seen.',
     ],
     [
+      'tells how long ago by the time at which it is read',
+      ready(conditions({ MembersReady: { ...bad, message: `Seen ${ago('2026-11-24T05:00:00.000Z')}.` } })),
+      'False',
+      'Seen 3h ago.',
+    ],
+    [
       'is ready though nothing is to be seen, as declared',
       ready(conditions({ UmbrellaIntegrated: { ...unseen, reason: 'NothingMapped' } })),
       'True',
@@ -94,7 +101,9 @@ describe('a tenant in the list', () => {
     await applied(commands, input(id));
     await desk.run(id, { status: status(seen) });
     expect(await row(id)).toMatchObject({ ready: expected, waitsFor });
-    expect(value(await commands.status(id)).ready).toBe(expected);
+    const told = value(await commands.status(id));
+    expect(told.ready).toBe(expected);
+    expect(JSON.stringify(told)).not.toContain('{ago');
   });
 
   test('waits for its first reconcile', async () => {

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll } from 'vitest';
 import { ready, type Condition, type ConditionType, type Truth } from '../../src/domain/condition.ts';
 import { HANDOFF_KINDS, type Handoff, type HandoffKind } from '../../src/domain/handoff.ts';
 import { Secret, secretPair, type KeyPair } from '../../src/domain/secret.ts';
+import { told } from '../../src/domain/told.ts';
 import {
   automationOrigin,
   originFor,
@@ -430,7 +431,7 @@ export class Scene {
     const { status } = await this.record();
     const found = status?.conditions.find((condition) => condition.type === type);
     if (!found) throw new Error(`there is no condition ${type}`);
-    return found;
+    return { ...found, message: told(found.message, this.clock.now()) };
   }
 
   /** `False LevelsMissing` */
@@ -465,7 +466,7 @@ export class Scene {
   /** How many rows each table has. */
   async rows(): Promise<Record<string, number>> {
     const { rows } = await store.pool.query<{ name: string }>(
-      `select tablename as name from pg_tables where schemaname = 'public' order by 1`,
+      `select tablename as name from pg_tables where schemaname = 'public' and tablename <> 'audit' order by 1`,
     );
     const counts = rows.map(async ({ name }): Promise<[string, number]> => {
       const counted = await store.pool.query<{ n: number }>(`select count(*)::int as n from ${name}`);

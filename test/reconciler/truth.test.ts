@@ -187,7 +187,7 @@ async function wrongs(acme: Scene, { past }: { past: boolean }): Promise<string[
     ),
     ...(past ? [] : not.filter((condition) => condition.includes(' Unknown '))),
     ...status!.conditions
-      .filter(({ status, message }) => status === 'Unknown' && !message.includes('ago'))
+      .filter(({ status, message }) => status === 'Unknown' && !message.includes('{ago '))
       .map(({ type, message }) => `${type} tells no age: ${message}`),
     ...plan.map((step) => `plans: ${step}`),
     ...acme.writes().map((write) => `writes: ${write}`),
@@ -479,6 +479,22 @@ it('an Umbrella key that is refused is told at once', async () => {
 /* Steady state ------------------------------------------------------------------------------------------- */
 
 describe('a healthy tenant', () => {
+  it('writes nothing of its status but the time of the look, and tells ages by the clock', async () => {
+    const acme = await (await scene('healthy')).apply();
+    await acme.reconcile();
+    await acme.later();
+    const stored = async () =>
+      (await acme.store.pool.query('select to_jsonb(s) - $1 as kept from statuses as s', ['observed_at']))
+        .rows;
+    const age = async () =>
+      / last wrote (.+) ago;/.exec((await acme.condition('UmbrellaIntegrated')).message)?.[1];
+    const [before, young] = [await stored(), await age()];
+    await acme.later(HOUR);
+    expect(await stored()).toEqual(before);
+    expect((await acme.record()).status!.observedAt).toBe(acme.clock.now().toISOString());
+    expect(await age()).not.toBe(young);
+  });
+
   it('costs nine reads, no write and one row, look after look', async () => {
     const acme = await (await scene('healthy')).apply();
     await acme.reconcile();

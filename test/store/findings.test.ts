@@ -159,7 +159,7 @@ describe('a look that shows what the last one showed', () => {
   it('is remembered by nobody who could change it', async () => {
     await run(store, seenAt(FIRST));
     const known = (await status(store))!;
-    expect(() => known.conditions.pop()).toThrow(TypeError);
+    expect(() => known.plan.steps.pop()).toThrow(TypeError);
     expect(() => (known.facts.customers!.value!.length = 0)).toThrow(TypeError);
   });
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { CONDITION_TYPES, type ConditionType, type Truth } from '../../domain/condition.ts';
 import { parseDuration } from '../../domain/duration.ts';
+import { ageless } from '../../domain/told.ts';
 import type { StatusView } from '../../reconciler/commands.ts';
 import { Problem, refuse, send } from '../problem.ts';
 import type { Api } from '../types.ts';
@@ -100,13 +101,17 @@ const tags = new WeakMap<StatusView, string>();
 
 /**
  * Names what matters of a status: two with the same tag differ in nothing but when they were looked at, which each
- * run moves. Weak, since the bytes may differ.
+ * run moves, and in ages, which time moves. Weak, since the bytes may differ.
  */
 function tagOf(status: StatusView): string {
   let tag = tags.get(status);
   if (tag === undefined) {
-    const { lastRun: _l, nextReconcileAt: _n, keys, ...rest } = status;
-    const matters = { ...rest, keys: keys.map(({ lastProvedAt: _p, ...key }) => key) };
+    const { lastRun: _l, nextReconcileAt: _n, keys, conditions, ...rest } = status;
+    const matters = {
+      ...rest,
+      keys: keys.map(({ lastProvedAt: _p, ...key }) => key),
+      conditions: conditions.map((one) => ({ ...one, message: ageless(one.message) })),
+    };
     tag = `W/"${createHash('sha256').update(JSON.stringify(matters)).digest('base64url').slice(0, 22)}"`;
     tags.set(status, tag);
   }
