@@ -17,6 +17,7 @@ import { eventRoutes } from './routes/events.ts';
 import { holdRoutes } from './routes/holds.ts';
 import { fleetRoutes } from './routes/fleet.ts';
 import { handoffRoutes } from './routes/handoffs.ts';
+import { runRoutes } from './routes/runs.ts';
 import { schemaRoutes } from './routes/schemas.ts';
 import { specRoutes } from './routes/specs.ts';
 import { serviceRoutes, type Readiness } from './routes/service.ts';
@@ -93,6 +94,7 @@ export function buildApi(deps: ApiDeps): FastifyInstance {
     tenantRoutes(api);
     statusRoutes(api);
     eventRoutes(api);
+    runRoutes(api);
     holdRoutes(api);
     handoffRoutes(api);
     auditRoutes(api);

@@ -104,6 +104,29 @@ const run = z
   })
   .meta({ id: 'Run' });
 
+export const runDetail = run
+  .extend({
+    calls: z
+      .record(z.string(), z.int())
+      .nullable()
+      .describe(
+        'How many calls of each kind. Null: a run that saw nothing new and wrote nothing keeps only their numbers.',
+      ),
+    saw: z
+      .object({
+        since: z.string().describe('The run that saw it first: this one, or one before it.'),
+        conditions: z.array(
+          z.object({ type: z.string(), status: truth, reason: z.string(), message: z.string() }),
+        ),
+        drift: z.array(
+          z.object({ path: z.string(), kind: z.string(), desired: z.string(), observed: z.string() }),
+        ),
+      })
+      .nullable()
+      .describe('What the run found; null: no longer kept.'),
+  })
+  .meta({ id: 'RunDetail' });
+
 const handoffState = z.enum(['open', 'claimed', 'submitted', 'closed', 'withdrawn']);
 const handoffKind = z.enum(HANDOFF_KINDS);
 
@@ -491,6 +514,7 @@ export const triggered = z.object({
 });
 
 export const atTenant = z.object({ id: tenantIdSchema });
+export const atRun = z.object({ id: tenantIdSchema, run: z.string().min(1).max(100) });
 export const atHandoff = z.object({ id: z.guid() });
 
 export const pageLimit = z.coerce.number().int().min(1).max(200).default(50);

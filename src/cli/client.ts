@@ -9,16 +9,20 @@ import type {
   AdoptionView,
   CredentialView,
   CustomerView,
+  EventView,
   KeyAudit,
   Page,
   PlanView,
   RotationRecordView,
   RotationRequest,
+  RunDetail,
+  RunView,
   StatusView,
   TenantSummary,
   TenantView,
   TokenView,
 } from '../reconciler/commands.ts';
+import { readEvents, type Streamed } from './event-source.ts';
 
 /** The service answered that it will not (an RFC 9457 problem), or something that is no answer of Parasol's. */
 export class ServiceRefused extends Error {
@@ -81,6 +85,23 @@ export interface Revealed {
 
 const MOST_OF_A_PAGE = 200;
 const ANSWER_WITHIN_MS = 30_000;
+/** A stream that says nothing for that long is dead: a living one moves its id several times a minute. */
+const SILENT_FOR_MS = 60_000;
+
+/** Which events are asked for. */
+export interface EventQuery {
+  tenant: string | undefined;
+  type: readonly string[];
+  label: readonly string[];
+}
+
+function searchOf({ tenant, type, label }: EventQuery, more: Record<string, string>): string {
+  const search = new URLSearchParams(tenant === undefined ? {} : { tenant });
+  for (const one of type) search.append('type', one);
+  for (const one of label) search.append('label', one);
+  for (const [name, value] of Object.entries(more)) search.append(name, value);
+  return search.toString();
+}
 
 /** Parasol's HTTP face, as far as the command line needs it. */
 export class Client {
@@ -137,6 +158,64 @@ export class Client {
 
   undelete(tenant: string, asked: Asked): Promise<{ trigger: number }> {
     return this.#call('POST', `/tenants/${encodeURIComponent(tenant)}/undelete`, asked);
+  }
+
+  /**
+   * The status; where one is known, by its tag, once it is another one or the time is up: `status` is null then.
+   * `end` says how a wait ended; null: the service did not wait.
+   */
+  async statusAfter(
+    tenant: string,
+    known: { tag: string; ms: number } | null,
+  ): Promise<{ status: StatusView | null; tag: string | null; end: string | null }> {
+    const path = `/tenants/${encodeURIComponent(tenant)}/status`;
+    const query = known === null ? '' : `?wait=${known.ms}ms&for=change`;
+    const { statusCode, text, headers } = await this.#send('GET', path + query, undefined, {
+      headers: known === null ? {} : { 'if-none-match': known.tag },
+      withinMs: ANSWER_WITHIN_MS + (known?.ms ?? 0),
+    });
+    const told = { tag: textOf(headers['etag']) || null, end: textOf(headers['parasol-wait']) || null };
+    if (statusCode === 304) return { status: null, ...told };
+    return { status: this.#answer(statusCode, text) as StatusView, ...told };
+  }
+
+  /** A page of events, newest first. */
+  events(query: EventQuery, before: string | null, limit: number): Promise<Page<EventView>> {
+    const page = { limit: String(limit), ...(before === null ? {} : { before }) };
+    return this.#call('GET', `/events?${searchOf(query, page)}`);
+  }
+
+  /** Events as they happen, after one of that id or from now on; ends, or throws, where the connection does. */
+  async *follow(query: EventQuery, after: string | null, signal: AbortSignal): AsyncGenerator<Streamed> {
+    const response = await this.#reach(() =>
+      request(`${this.#url}/events?${searchOf(query, {})}`, {
+        headers: {
+          ...this.#authorization,
+          accept: 'text/event-stream',
+          ...(after === null ? {} : { 'last-event-id': after }),
+        },
+        signal,
+        headersTimeout: ANSWER_WITHIN_MS,
+        bodyTimeout: SILENT_FOR_MS,
+      }),
+    );
+    if (response.statusCode !== 200) throw this.#refusal(response.statusCode, await response.body.text());
+    const events = readEvents(response.body)[Symbol.asyncIterator]();
+    for (;;) {
+      const next = await this.#reach(() => events.next());
+      if (next.done === true) return;
+      yield next.value;
+    }
+  }
+
+  /** Newest first. */
+  runs(tenant: string, before: string | null, limit: number): Promise<Page<RunView>> {
+    const page = new URLSearchParams({ limit: String(limit), ...(before === null ? {} : { before }) });
+    return this.#call('GET', `/tenants/${encodeURIComponent(tenant)}/runs?${page.toString()}`);
+  }
+
+  run(tenant: string, id: string): Promise<RunDetail> {
+    return this.#call('GET', `/tenants/${encodeURIComponent(tenant)}/runs/${encodeURIComponent(id)}`);
   }
 
   plan(tenant: string): Promise<PlanView> {
@@ -273,11 +352,15 @@ export class Client {
     body?: unknown,
     headers: Record<string, string> = {},
   ): Promise<T> {
-    const { statusCode, text } = await this.#send(method, path, body, headers);
+    const { statusCode, text } = await this.#send(method, path, body, { headers });
+    return this.#answer(statusCode, text) as T;
+  }
+
+  #answer(statusCode: number, text: string): unknown {
     if (statusCode < 200 || statusCode >= 300) throw this.#refusal(statusCode, text);
     const answer = parsed(text);
     if (answer === undefined) throw this.#notParasol(statusCode);
-    return answer as T;
+    return answer;
   }
 
   #refusal(statusCode: number, text: string): ServiceRefused {
@@ -293,21 +376,39 @@ export class Client {
     method: string,
     path: string,
     body: unknown,
-    headers: Record<string, string> = {},
-  ): Promise<{ statusCode: number; text: string }> {
-    try {
+    {
+      headers = {},
+      withinMs = ANSWER_WITHIN_MS,
+    }: { headers?: Record<string, string>; withinMs?: number } = {},
+  ): Promise<{ statusCode: number; text: string; headers: Record<string, string | string[] | undefined> }> {
+    return this.#reach(async () => {
       const response = await request(this.#url + path, {
         method: method as 'GET',
         headers: {
           ...headers,
           accept: 'application/json, application/problem+json',
-          ...(this.#token === null ? {} : { authorization: `Bearer ${this.#token}` }),
+          ...this.#authorization,
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         },
         body: body === undefined ? null : JSON.stringify(body),
-        signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+        signal: AbortSignal.timeout(withinMs),
       });
-      return { statusCode: response.statusCode, text: await response.body.text() };
+      return {
+        statusCode: response.statusCode,
+        text: await response.body.text(),
+        headers: response.headers,
+      };
+    });
+  }
+
+  get #authorization(): Record<string, string> {
+    return this.#token === null ? {} : { authorization: `Bearer ${this.#token}` };
+  }
+
+  /** What goes wrong on the way is told as that. */
+  async #reach<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
     } catch (error) {
       const { code, name } = error as { code?: string; name?: string };
       const why =

@@ -2,7 +2,7 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { parseDuration } from '../domain/duration.ts';
 import { AUTOMATION, type Handoff } from '../domain/handoff.ts';
 import type { StatusView } from '../reconciler/commands.ts';
-import { BadConnection, clientFor, ServiceRefused, type Client } from './client.ts';
+import { BadConnection, clientFor, ServiceRefused, ServiceUnreachable, type Client } from './client.ts';
 import { EXIT, type CliIo, type ExitCode } from './io.ts';
 import { BadSecretInput } from './prompt.ts';
 import { Paper } from './table.ts';
@@ -60,6 +60,11 @@ export class Context {
     this.io.stdout.write(`${words}\n`);
   }
 
+  /** Prints one of many answers while there are more to come: a line of JSON for machines. */
+  line<T>(answer: T, text: (sheet: Sheet, answer: T) => string): void {
+    this.io.stdout.write(`${this.#json ? JSON.stringify(answer) : text(this.sheet, answer)}\n`);
+  }
+
   /** A line that is not part of the answer. */
   note(text: string): void {
     this.io.stderr.write(`${text}\n`);
@@ -114,7 +119,10 @@ export function duration(text: string): number {
   return ms;
 }
 
+/** Ms between two looks where the service cannot be waited for. */
 const POLL_MS = 1_000;
+/** Ms that the service is asked to wait for a change: as often as a line is told anew, or as long as a proxy allows. */
+const WAIT_MS = { live: 5_000, plain: 30_000 };
 
 /** Waits until a run that began after the trigger has ended; one line says that it waits. */
 export const waitForTrigger = (
@@ -146,20 +154,33 @@ export async function waitUntil(
   const start = io.now().getTime();
   const live = io.stderr.isTTY === true;
   if (!live) context.note(`Waiting for ${tenant} (${what}).`);
-  for (;;) {
-    const status = await client.status(tenant).catch(unlessWeather);
+  let tag: string | null = null;
+  for (let known = false; ;) {
+    const left = Math.max(POLL_MS, timeoutMs - (io.now().getTime() - start));
+    const asks: { tag: string; ms: number } | null =
+      tag === null ? null : { tag, ms: Math.min(left, live ? WAIT_MS.live : WAIT_MS.plain) };
+    const answer: Awaited<ReturnType<Client['statusAfter']>> | null = await client
+      .statusAfter(tenant, asks)
+      .catch((error: unknown) => unlessWeather(error, known));
+    const status = answer?.status ?? null;
+    known ||= status !== null;
+    tag = answer?.tag ?? null;
     const waited = io.now().getTime() - start;
     if (live) io.stderr.write(`\r\u001b[KWaiting for ${tenant}: ${Math.round(waited / 1000)}s`);
     const done = status !== null && asked(status);
     if (live && (done || waited >= timeoutMs)) io.stderr.write('\r\u001b[K');
     if (done) return status;
     if (waited >= timeoutMs) throw new Error(`${tenant} ${late}`);
-    await io.sleep(POLL_MS);
+    // From here on the service waits, or has; else it is looked at every second.
+    const mayGoOn = tag !== null && (asks === null || answer?.end === 'met' || answer?.end === 'timed-out');
+    if (!mayGoOn) await io.sleep(POLL_MS);
   }
 }
 
-function unlessWeather(error: unknown): null {
+/** A service that was there may be starting anew. */
+function unlessWeather(error: unknown, known: boolean): null {
   if (error instanceof ServiceRefused && error.isWeather) return null;
+  if (error instanceof ServiceUnreachable && known) return null;
   throw error;
 }
 

@@ -9,6 +9,7 @@ import { addHandoffs } from './handoff-commands.ts';
 import { EXIT, type CliIo } from './io.ts';
 import { addProcesses } from './process-commands.ts';
 import { addReading } from './reading-commands.ts';
+import { addHistory } from './history-commands.ts';
 import { addHolds } from './hold-commands.ts';
 import { addRotations } from './rotation-commands.ts';
 import { addChanging, addDoctor } from './tenant-commands.ts';
@@ -63,6 +64,7 @@ export function buildProgram(io: CliIo): Command {
   addAdoption(program, context);
   addDeletion(program, context);
   addHandoffs(program, context);
+  addHistory(program, context);
   addHolds(program, context);
   addRotations(program, context);
   addExport(program, context);

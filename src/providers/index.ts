@@ -41,6 +41,7 @@ export function createVendors(options: VendorsOptions = {}): Vendors {
     connectwise: (spec) => connectwise.of(spec),
     umbrella: (spec) => umbrella.of(spec),
     callsOf: (context) => http.callsOf(context),
+    kindsOf: (context) => http.kindsOf(context),
     close: () => http.close(),
   };
 }

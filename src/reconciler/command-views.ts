@@ -26,6 +26,7 @@ import type {
   PlanView,
   RotationRecordView,
   RotationView,
+  RunDetail,
   StatusView,
   TenantSummary,
   TenantView,
@@ -34,6 +35,8 @@ import type {
 import type {
   CredentialRecord,
   KekRecord,
+  RunFindings,
+  RunRecord,
   StoredStatus,
   StoredTenant,
   TenantRecord,
@@ -76,6 +79,24 @@ function keyView(spec: TenantSpec, held: HeldCredential, facts = noFacts()): Key
     createdAt,
     lastProvedAt: seenToWork(held, facts) ?? held.lastProvedAt,
     rotateBy: rotates ? new Date(Date.parse(createdAt) + toMs(spec.rotation.maxAge)).toISOString() : null,
+  };
+}
+
+/** What is shown of a run's findings is less than what was kept. */
+export function runDetail({ run, saw }: { run: RunRecord; saw: RunFindings | null }): RunDetail {
+  return {
+    ...run,
+    calls: saw?.since === run.id ? saw.calls : null,
+    saw: saw && {
+      since: saw.since,
+      conditions: saw.conditions.map(({ type, status, reason, message }) => ({
+        type,
+        status,
+        reason,
+        message,
+      })),
+      drift: saw.drift.map(({ path, kind, desired, observed }) => ({ path, kind, desired, observed })),
+    },
   };
 }
 

@@ -260,6 +260,19 @@ export interface RunView {
   actions: { action: string; outcome: string }[];
 }
 
+/** One run with what it saw and which calls it made. */
+export interface RunDetail extends RunView {
+  /** How many calls of each kind; null: a run that saw nothing new and wrote nothing keeps only their numbers. */
+  calls: Record<string, number> | null;
+  /** Null: no longer kept. */
+  saw: {
+    /** The run that saw it first; the same as this one's id where it was new. */
+    since: string;
+    conditions: Pick<Condition, 'type' | 'status' | 'reason' | 'message'>[];
+    drift: Pick<Drift, 'path' | 'kind' | 'desired' | 'observed'>[];
+  } | null;
+}
+
 export interface EventView {
   id: string;
   tenant: string;
@@ -433,6 +446,7 @@ export interface Commands {
     listener: EventListener,
   ): Promise<() => void>;
   events(id: string, page: { before: string | null; limit: number }): Promise<Answer<Page<EventView>>>;
+  run(id: string, run: string): Promise<Answer<RunDetail>>;
   runs(id: string, page: { before: string | null; limit: number }): Promise<Answer<Page<RunView>>>;
   handoffs(filter: { tenant: string | null; live: boolean }): Promise<Handoff[]>;
   handoff(id: string): Promise<Answer<Handoff>>;

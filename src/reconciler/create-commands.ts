@@ -1,7 +1,7 @@
 import type { Caller } from '../domain/access.ts';
 import { AUTOMATION } from '../domain/handoff.ts';
 import type { TenantInput } from '../domain/tenant.ts';
-import { conflict, done, invalid, noHandoff, noTenant } from './answers.ts';
+import { conflict, done, invalid, noHandoff, noTenant, refused } from './answers.ts';
 import { applyTenants, type ApplyOptions } from './apply.ts';
 import { adoption } from './adopt.ts';
 import { answerAutomation } from './automation.ts';
@@ -9,6 +9,7 @@ import {
   credentialViews,
   customerViews,
   planView,
+  runDetail,
   rotationRecordView,
   statusView,
   tenantView,
@@ -130,6 +131,12 @@ export function createCommands(deps: CommandDeps): Commands {
     followEvents: ({ after, filter }, listener) =>
       live.follower.follow({ after, filter: { ...filter, scope } }, listener),
     events: async (id, page) => history(id, await desk.events(id, page)),
+    async run(id, run) {
+      const found = await desk.run(id, run);
+      return found
+        ? done(runDetail(found))
+        : refused({ kind: 'not-found', what: `${id} has no run ${run}, or none any more.` });
+    },
     runs: async (id, page) => history(id, await desk.runs(id, page)),
 
     handoffs: (filter) => desk.handoffs(filter),

@@ -16,6 +16,7 @@ import type {
   KeyRequest,
   KeyRequestRefusal,
   NewEvent,
+  RunFindings,
   RunRecord,
   StoredStatus,
   StoredTenant,
@@ -259,6 +260,8 @@ export interface Desk {
   }): Promise<{ items: TenantRow[]; next: Place | null }>;
   /** Newest first; `next` is the `before` of the next page. */
   events(tenantId: string, page: { before: string | null; limit: number }): Promise<Page<EventView>>;
+  /** One run and what it saw; null: there is none, or no longer. */
+  run(tenantId: string, id: string): Promise<{ run: RunRecord; saw: RunFindings | null } | null>;
   /** Newest first; `next` is the `before` of the next page. */
   runs(tenantId: string, page: { before: string | null; limit: number }): Promise<Page<RunRecord>>;
 

@@ -212,6 +212,8 @@ export interface Vendors {
   umbrella(spec: TenantSpec): Umbrella;
   /** Calls made so far for a tenant's run, for the run's record. */
   callsOf(context: CallContext): { reads: number; writes: number };
+  /** The same by kind, such as `GET system/members`: without ids and queries. */
+  kindsOf(context: CallContext): Record<string, number>;
   close(): Promise<void>;
 }
 
@@ -362,9 +364,21 @@ export interface RunRecord {
   actions: { action: string; outcome: string }[];
 }
 
+/** What a run saw. */
+export interface RunFindings {
+  /** The run that saw it first; the runs after it saw the same. */
+  since: string;
+  conditions: Condition[];
+  drift: Drift[];
+  /** That run's calls by kind; null: not kept. */
+  calls: Record<string, number> | null;
+}
+
 /** All that one reconcile leaves behind: written in one transaction, or not at all. */
 export interface Result {
   run: RunRecord;
+  /** How many calls of each kind it made: `connectwise GET system/members`. */
+  calls: Record<string, number>;
   /** Null: the run failed before it observed anything; the earlier status stands. */
   status: StoredStatus | null;
   events: NewEvent[];

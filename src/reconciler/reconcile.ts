@@ -350,6 +350,7 @@ function conclude(deps: ReconcileDeps, ending: Ending): { run: RunRecord; result
   const pauseOver = pause !== null && !isOn(pause) ? pause : null;
   const result: Result = {
     run,
+    calls: deps.vendors.kindsOf(context),
     status: judged.status,
     events: [
       ...changes(snapshot.status, judged.status, finished),

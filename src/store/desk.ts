@@ -24,7 +24,8 @@ import { automationNow, destroyAnswerKey, handoffs, listHandoffs, toHandoff, toP
 import { listSpecs, type ToList } from './listings.ts';
 import { ownedObjects, toOwned } from './owned.ts';
 import { keepRotation, liveRotation, rotations, rotationsOf } from './rotations.ts';
-import { pageOfRuns, runs } from './runs.ts';
+import { findingsAt } from './run-findings.ts';
+import { pageOfRuns, runOf, runs } from './runs.ts';
 import { pageOfSpecs, withCredentials } from './specs.ts';
 import { statuses, toStatus } from './statuses.ts';
 import { pageOfTenants } from './tenant-pages.ts';
@@ -267,6 +268,11 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
     await placeEvents(db.$client);
     return pageOfEvents(db, tenantId, page, visibleTo(caller.scope, eventRows.tenantId));
   },
+  run: (tenantId, id) =>
+    db.transaction(async (tx) => {
+      const run = await runOf(tx, tenantId, id, visibleTo(caller.scope, runs.tenantId));
+      return run && { run, saw: await findingsAt(tx, tenantId, id) };
+    }, ONE_SNAPSHOT),
   runs: (tenantId, page) => pageOfRuns(db, tenantId, page, visibleTo(caller.scope, runs.tenantId)),
   handoffs: (filter) => listHandoffs(db, filter, visibleTo(caller.scope, handoffs.tenantId)),
 

@@ -2,6 +2,7 @@ import type { Census, Housekeeping } from '../reconciler/ports.ts';
 import { destroyDead, retireSecrets } from './credentials.ts';
 import type { Database } from './database.ts';
 import { placeEvents } from './event-log.ts';
+import { PRUNE_FINDINGS } from './run-findings.ts';
 import { UNSAY_OLD } from './listings.ts';
 
 const CUTOFF = `now() - $1 * interval '1 millisecond'`;
@@ -69,7 +70,8 @@ export const createHousekeeping = (db: Database): Housekeeping => ({
     // One that goes without ever having had a place would be missed by nobody.
     await placeEvents(pool);
     const { rows: gone } = await pool.query<{ rows: number }>(PRUNE_EVENTS, given);
-    return rows + (gone[0]?.rows ?? 0);
+    const { rowCount: findings } = await pool.query(PRUNE_FINDINGS, [batch]);
+    return rows + (gone[0]?.rows ?? 0) + (findings ?? 0);
   },
   destroyDead: (deadForMs, batch) =>
     db.transaction(async (tx) => {

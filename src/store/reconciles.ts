@@ -11,6 +11,7 @@ import type { Database, Executor } from './database.ts';
 import { CHANGE_CHANNEL, LOCKS, openDatabase, TRIGGER_CHANNEL } from './database.ts';
 import { addEvents } from './events.ts';
 import { findingsOf, isSame, KnownFindings, statusOf, type Findings, type Known } from './findings.ts';
+import { KEEP_FINDINGS } from './run-findings.ts';
 import { changeHandoffs, handoffs, toHandoff } from './handoffs.ts';
 import {
   addIntent,
@@ -87,10 +88,10 @@ const record = (waits: boolean): string => `
       $1::text[], $2::bigint[], $3::text[], $4::integer[], $5::text[], $6::jsonb[], $7::jsonb[], $8::jsonb[],
       $9::jsonb[], $10::jsonb[], $11::timestamptz[], $12::text[], $13::text[], $14::timestamptz[],
       $15::timestamptz[], $16::text[], $17::integer[], $18::integer[], $19::text[], $20::jsonb[], $21::integer[],
-      $22::float8[], $27::text[], $28::text[], $29::text[]
+      $22::float8[], $27::text[], $28::text[], $29::text[], $30::jsonb[]
     ) as given (
       tenant_id, token, owner, observed_generation, ready, ${FINDINGS.join(', ')}, observed_at, run_id, trigger,
-      started_at, finished_at, outcome, reads, writes, summary, actions, failures, in_ms, marks, drifting, known
+      started_at, finished_at, outcome, reads, writes, summary, actions, failures, in_ms, marks, drifting, known, calls
     )
   ), locked as materialized (
     select tenants.id, generation, run_seq, trigger_seq > run_seq as triggered, run_seq > handled_seq as answered
@@ -118,6 +119,7 @@ const record = (waits: boolean): string => `
              (column) =>
                `${column} = case when statuses.${column} is distinct from excluded.${column} then excluded.${column} else statuses.${column} end`,
            ).join(', ')}
+  ), findings as (${KEEP_FINDINGS}
   ), listed as (${LIST_FINDINGS}
   ), proved as (
     update credentials set last_proved_at = proof.at
@@ -356,6 +358,7 @@ async function recordAll(
       listed.map((one) => one && arrayLiteral(one.marks)),
       listed.map((one) => one && arrayLiteral(one.drift)),
       each(({ known }) => known),
+      each(({ known, result }) => (known === null ? toJson(result.calls) : null)),
     ],
   });
   return new Set(rows.map(({ id }) => id));

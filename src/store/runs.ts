@@ -28,6 +28,32 @@ export const runs = pgTable(
   ],
 );
 
+const toRun = (row: typeof runs.$inferSelect): RunRecord => ({
+  id: row.id,
+  trigger: row.trigger,
+  startedAt: iso(row.startedAt),
+  finishedAt: iso(row.finishedAt),
+  outcome: row.outcome,
+  reads: row.reads,
+  writes: row.writes,
+  summary: row.summary,
+  actions: row.actions,
+});
+
+/** One run of a tenant; null: there is none, or no longer. `visible`: `visibleTo`. */
+export async function runOf(
+  tx: Executor,
+  tenantId: string,
+  id: string,
+  visible?: SQL,
+): Promise<RunRecord | null> {
+  const [row] = await tx
+    .select()
+    .from(runs)
+    .where(and(eq(runs.tenantId, tenantId), eq(runs.id, id), visible));
+  return row ? toRun(row) : null;
+}
+
 /** A page of a tenant's runs, newest first (their ids sort by time). `visible`: `visibleTo`. */
 export async function pageOfRuns(
   tx: Executor,
@@ -43,16 +69,6 @@ export async function pageOfRuns(
     )
     .orderBy(desc(runs.id))
     .limit(page.limit + 1);
-  const items = rows.slice(0, page.limit).map((row) => ({
-    id: row.id,
-    trigger: row.trigger,
-    startedAt: iso(row.startedAt),
-    finishedAt: iso(row.finishedAt),
-    outcome: row.outcome,
-    reads: row.reads,
-    writes: row.writes,
-    summary: row.summary,
-    actions: row.actions,
-  }));
+  const items = rows.slice(0, page.limit).map(toRun);
   return { items, next: rows.length > page.limit ? (items.at(-1)?.id ?? null) : null };
 }

@@ -8,6 +8,7 @@ export { intents } from './intents.ts';
 export { listings } from './listings.ts';
 export { ownedObjects } from './owned.ts';
 export { rotations } from './rotations.ts';
+export { runFindings } from './run-findings.ts';
 export { runs } from './runs.ts';
 export { statuses } from './statuses.ts';
 export { tenants } from './tenants.ts';

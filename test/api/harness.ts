@@ -24,6 +24,7 @@ import type {
   KeyAudit,
   PlanView,
   RotationRecordView,
+  RunDetail,
   RunView,
   StatusView,
   TenantSummary,
@@ -168,6 +169,18 @@ export const run: RunView = {
   writes: 0,
   summary: 'nothing to do',
   actions: [{ action: 'create-role', outcome: 'applied' }],
+};
+
+export const runDetail: RunDetail = {
+  ...run,
+  calls: { 'GET system/members': 2 },
+  saw: {
+    since: 'r1',
+    conditions: [
+      { type: 'RoleReady', status: 'False', reason: 'LevelsMissing', message: 'Levels are missing.' },
+    ],
+    drift: [{ path: 'role', kind: 'missing', desired: 'Umbrella', observed: 'none' }],
+  },
 };
 
 export const status: StatusView = {
@@ -382,6 +395,7 @@ export const fakeCommands = () => {
     credentials: vi.fn<Commands['credentials']>(async () => yes([credential])),
     reconcile: vi.fn<Commands['reconcile']>(async () => yes({ trigger: 6 })),
     events: vi.fn<Commands['events']>(async () => yes({ items: [event], next: '12' })),
+    run: vi.fn<Commands['run']>(async () => yes(runDetail)),
     runs: vi.fn<Commands['runs']>(async () => yes({ items: [run], next: null })),
     handoffs: vi.fn<Commands['handoffs']>(async () => [handoff()]),
     handoff: vi.fn<Commands['handoff']>(async () => yes(handoff())),
@@ -427,10 +441,9 @@ export interface Route {
 
 /** An address of a route, with ids of what there is. */
 export const addressOf = (url: string): string =>
-  url.replace(
-    ':id',
-    url.startsWith('/handoffs') ? HANDOFF_ID : url.startsWith('/tokens') ? TOKEN_ID : 'acme',
-  );
+  url
+    .replace(':id', url.startsWith('/handoffs') ? HANDOFF_ID : url.startsWith('/tokens') ? TOKEN_ID : 'acme')
+    .replace(':run', 'r1');
 
 /** A good body for each route that takes one, by its method and address. */
 export const BODIES: Record<string, object> = {

@@ -10,6 +10,7 @@ import {
   HANDOFF_ID,
   plan,
   run,
+  runDetail,
   startApi,
   status,
   summary,
@@ -174,6 +175,13 @@ describe('tenants', () => {
     expect(answer.statusCode).toBe(200);
     expect(answer.json()).toEqual(expected);
     expect(commands[command]).toHaveBeenCalledWith('acme');
+  });
+
+  it('tell what one of their runs saw and did', async () => {
+    const { call, commands } = startApi();
+    const answer = await call('GET', '/tenants/acme/runs/r1');
+    expect(answer.json()).toEqual(runDetail);
+    expect(commands.run).toHaveBeenCalledWith('acme', 'r1');
   });
 
   it.each([

@@ -469,6 +469,7 @@ export class World {
       connectwise: () => connectwise,
       umbrella: () => ({}) as ReturnType<Vendors['umbrella']>,
       callsOf: () => ({ reads: 0, writes: this.journal.length }),
+      kindsOf: () => ({}),
       close: () => Promise.resolve(),
     };
   }

@@ -368,6 +368,7 @@ function siteAnswering(codebase: string, samples: Sample[] = []): Vendors {
       },
     }),
     callsOf: () => ({ reads: 0, writes: 0 }),
+    kindsOf: () => ({}),
     close: () => Promise.resolve(),
   };
 }

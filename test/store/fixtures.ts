@@ -104,6 +104,7 @@ export const statusOf = (change: Partial<StoredStatus> = {}): StoredStatus => ({
 
 export const resultOf = (change: Partial<Result> = {}): Result => ({
   run: runOf(),
+  calls: { 'GET system/members': 2 },
   status: statusOf(),
   events: [],
   handoffs: [],

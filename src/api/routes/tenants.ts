@@ -10,7 +10,6 @@ import {
   applyBody,
   asked,
   atTenant,
-  backwardPage,
   credentialView,
   customerView,
   ifMatch,
@@ -18,7 +17,6 @@ import {
   planView,
   rotating,
   rotationRecord,
-  runPage,
   tenantBody,
   tenantView,
   triggered,
@@ -268,25 +266,6 @@ export function tenantRoutes(app: Api): void {
       const answer = await commands.reconcile(params.id, body?.reason ?? 'manual');
       if (!answer.ok) return refuse(reply, answer.refusal);
       return reply.code(202).send(answer.value);
-    },
-  );
-
-  app.get(
-    '/tenants/:id/runs',
-    {
-      config: { permission: 'tenants:read' },
-      schema: {
-        tags,
-        operationId: 'listRuns',
-        summary: 'Reconciles, newest first',
-        params: atTenant,
-        querystring: backwardPage,
-        response: answers({ 200: runPage }),
-      },
-    },
-    async ({ params, query, commands }, reply) => {
-      const answer = await commands.runs(params.id, { before: query.before ?? null, limit: query.limit });
-      return answer.ok ? reply.send(answer.value) : refuse(reply, answer.refusal);
     },
   );
 

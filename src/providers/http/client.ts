@@ -76,7 +76,7 @@ export class HttpClient {
   readonly #options: HttpOptions;
   readonly #gates: Gates;
   readonly #origins: Origins;
-  readonly #calls = new WeakMap<CallContext, { reads: number; writes: number }>();
+  readonly #calls = new WeakMap<CallContext, Counted>();
 
   constructor(options: HttpOptions) {
     this.#options = options;
@@ -89,7 +89,18 @@ export class HttpClient {
 
   /** Calls sent so far in this context, as sent: repetitions and redirects count. */
   callsOf(context: CallContext): { reads: number; writes: number } {
-    return { ...(this.#calls.get(context) ?? { reads: 0, writes: 0 }) };
+    const { reads = 0, writes = 0 } = this.#calls.get(context) ?? {};
+    return { reads, writes };
+  }
+
+  /** The same calls by kind. */
+  kindsOf(context: CallContext): Record<string, number> {
+    const kinds: Record<string, number> = {};
+    for (const call of this.#calls.get(context)?.calls ?? []) {
+      const kind = kindOf(call);
+      kinds[kind] = (kinds[kind] ?? 0) + 1;
+    }
+    return kinds;
   }
 
   /** Whether a call that begins now has all the time that a call may take. */
@@ -217,12 +228,29 @@ export class HttpClient {
   }
 
   #count(call: HttpCall, context: CallContext): void {
-    const calls = this.#calls.get(context) ?? { reads: 0, writes: 0 };
-    if (call.effect === 'write') calls.writes += 1;
-    else calls.reads += 1;
-    this.#calls.set(context, calls);
+    const counted = this.#calls.get(context) ?? { reads: 0, writes: 0, calls: [] };
+    if (call.effect === 'write') counted.writes += 1;
+    else counted.reads += 1;
+    counted.calls.push({ method: call.method, path: call.path });
+    this.#calls.set(context, counted);
   }
 }
+
+interface Counted {
+  reads: number;
+  writes: number;
+  calls: Pick<HttpCall, 'method' | 'path'>[];
+}
+
+/** Without what names one thing: a query, a number, an id of the vendor's; and without ConnectWise's release. */
+const kindOf = ({ method, path }: Pick<HttpCall, 'method' | 'path'>): string => {
+  const [address = ''] = path.split('?');
+  const named = address
+    .replace(/^.*\/apis\/3\.0\//, '')
+    .split('/')
+    .map((part) => (/^\d+$|^[0-9a-f-]{16,}$/i.test(part) ? ':id' : part));
+  return `${method} ${named.join('/')}`;
+};
 
 interface Bounds {
   context: CallContext;
