@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { request } from 'undici';
+import type { FleetCount } from '../domain/fleet.ts';
 import type { Handoff } from '../domain/handoff.ts';
 import type { Labels } from '../domain/labels.ts';
 import type { Purpose, TenantInput } from '../domain/tenant.ts';
@@ -134,6 +135,12 @@ export class Client {
       after = page.next;
     } while (after !== null && tenants.length < most);
     return { tenants, more: after !== null };
+  }
+
+  /** Of the tenants with all of these labels. */
+  fleet(labels: readonly string[]): Promise<FleetCount> {
+    const query = new URLSearchParams(labels.map((label): [string, string] => ['label', label]));
+    return this.#call('GET', `/fleet?${query.toString()}`);
   }
 
   status(tenant: string): Promise<StatusView> {

@@ -1,9 +1,9 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { TENANT_SORTS } from '../domain/tenant-filter.ts';
 import type { Context } from './context.ts';
-import { tenantsText } from './fleet-views.ts';
+import { fleetText, tenantsText } from './fleet-views.ts';
 import { EXIT } from './io.ts';
-import { choosing, queryOf, type Selection } from './selection.ts';
+import { choosing, labelOption, queryOf, type Selection } from './selection.ts';
 
 /** Looking at many tenants at once. */
 export function addFleet(program: Command, context: Context): void {
@@ -19,6 +19,15 @@ export function addFleet(program: Command, context: Context): void {
       const { tenants, more } = await context.client().listTenants([...query, ['sort', sort]], limit);
       context.show(tenants, (sheet) => tenantsText(sheet, tenants, { all: query.length === 0, more }));
       context.io.exit(tenants.every(({ ready }) => ready === 'True') ? EXIT.ok : EXIT.drift);
+    });
+  program
+    .command('fleet')
+    .description('how the fleet is, in numbers: what to look at this morning')
+    .addOption(labelOption())
+    .action(async ({ label = [] }: { label?: string[] }) => {
+      const fleet = await context.client().fleet(label);
+      context.show(fleet, fleetText);
+      context.io.exit(fleet.tenants.ready.True === fleet.tenants.total ? EXIT.ok : EXIT.drift);
     });
 }
 

@@ -29,13 +29,14 @@ export const choosing = (command: Command): Command =>
       ),
     )
     .addOption(new Option('--mode <mode>', 'of this mode').choices(['observe', 'alert', 'repair']))
-    .option(
-      '--label <key=value>',
-      'with this label; a key alone: any value; again: all of them',
-      checked((text) => parseSelector(text) !== null, 'It must be key=value, or a key alone.'),
-    )
+    .addOption(labelOption())
     .option('--drift [path]', 'with drift, or with some whose path begins so; false: without any')
     .option('--search <word>', 'with this in the id, the name or the company');
+
+export const labelOption = (): Option =>
+  new Option('--label <key=value>', 'with this label; a key alone: any value; again: all of them').argParser(
+    checked((text) => parseSelector(text) !== null, 'It must be key=value, or a key alone.'),
+  );
 
 type Collect = (text: string, before: string[] | undefined) => string[];
 

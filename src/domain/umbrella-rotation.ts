@@ -28,7 +28,7 @@ export const UMBRELLA_PHASES = [
   'Failed',
   'Cancelled',
 ] as const;
-type UmbrellaPhase = (typeof UMBRELLA_PHASES)[number];
+export type UmbrellaPhase = (typeof UMBRELLA_PHASES)[number];
 
 export const UMBRELLA_CAUSES = ['age', 'expiry', 'person', 'compromise'] as const;
 export type UmbrellaCause = (typeof UMBRELLA_CAUSES)[number];

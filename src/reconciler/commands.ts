@@ -4,6 +4,7 @@ import type { Condition, Truth } from '../domain/condition.ts';
 import type { AutomationAnswer } from '../domain/automation.ts';
 import type { Deletion } from '../domain/deletion.ts';
 import type { Drift } from '../domain/drift.ts';
+import type { FleetCount } from '../domain/fleet.ts';
 import type { Handoff } from '../domain/handoff.ts';
 import type { Labels, LabelSelector } from '../domain/labels.ts';
 import type { Plan } from '../domain/action.ts';
@@ -424,6 +425,8 @@ export interface Commands {
   tenant(id: string): Promise<Answer<TenantView>>;
   /** A page may hold fewer than `limit`, where one was seen too long ago just now. */
   tenants(query: TenantQuery): Promise<Answer<Page<TenantSummary>>>;
+  /** The morning's questions, of the tenants with all of these labels. */
+  fleet(labels: readonly LabelSelector[]): Promise<FleetCount>;
   status(id: string): Promise<Answer<StatusView>>;
   /** The first status that is as wanted; what is once the time is up. */
   waitForStatus(id: string, wanted: Wanted): Promise<Answer<Waited>>;

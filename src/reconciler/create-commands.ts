@@ -108,6 +108,7 @@ export function createCommands(deps: CommandDeps): Commands {
     },
 
     tenants: (query) => listTenants(deps, query),
+    fleet: (labels) => desk.fleet(labels),
 
     status: (id) => shown(id, (record) => statusView(record, clock.now())),
     // Everybody's wait rests on the same reads, so that who may wait is asked apart.

@@ -3,6 +3,7 @@ import type { Deletion } from '../domain/deletion.ts';
 import type { Condition } from '../domain/condition.ts';
 import type { HeldCredential } from '../domain/credential.ts';
 import type { OwnedObject } from '../domain/ground.ts';
+import type { FleetCount } from '../domain/fleet.ts';
 import type { Handoff } from '../domain/handoff.ts';
 import type { LabelSelector } from '../domain/labels.ts';
 import type { Pause } from '../domain/pause.ts';
@@ -258,6 +259,8 @@ export interface Desk {
     after: Place | null;
     limit: number;
   }): Promise<{ items: TenantRow[]; next: Place | null }>;
+  /** Of the tenants with all of these labels. */
+  fleet(labels: readonly LabelSelector[]): Promise<FleetCount>;
   /** Newest first; `next` is the `before` of the next page. */
   events(tenantId: string, page: { before: string | null; limit: number }): Promise<Page<EventView>>;
   /** One run and what it saw; null: there is none, or no longer. */

@@ -21,6 +21,7 @@ import { StoreError, toStoreError } from './database.ts';
 import { placeEvents } from './event-log.ts';
 import { addEvents, addEventsOf, events as eventRows, keyEvents, pageOfEvents } from './events.ts';
 import { automationNow, destroyAnswerKey, handoffs, listHandoffs, toHandoff, toPeople } from './handoffs.ts';
+import { countFleet } from './fleet-count.ts';
 import { listSpecs, type ToList } from './listings.ts';
 import { ownedObjects, toOwned } from './owned.ts';
 import { keepRotation, liveRotation, rotations, rotationsOf } from './rotations.ts';
@@ -232,6 +233,7 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
       .orderBy(asc(tenants.id)),
 
   page: (page) => pageOfTenants(db, page, caller.scope),
+  fleet: (labels) => countFleet(db, labels, caller.scope),
 
   async keyRecord(id) {
     // Outside the snapshot, which is read only; what comes later is of the next reading.

@@ -14,7 +14,7 @@ import { PAUSE_NOW, tenants, toTenant } from './tenants.ts';
 import { visibleTo } from './visible.ts';
 
 /** What a filter demands of a row of `listings`; true for none. */
-export function meets({ ids, ready, marks, mode, labels, drift, words }: TenantFilter): SQL {
+function meets({ ids, ready, marks, mode, labels, drift, words }: TenantFilter): SQL {
   const exact = labels.filter(({ value }) => value !== null);
   const present = labels.filter(({ value }) => value === null).map(({ key }) => key);
   const demands = [
@@ -32,6 +32,12 @@ export function meets({ ids, ready, marks, mode, labels, drift, words }: TenantF
     words !== null && sql`strpos(listings.words, ${keepable(words.toLowerCase())}) > 0`,
   ].filter((demand) => typeof demand === 'object' && demand !== null);
   return demands.length === 0 ? sql`true` : sql.join(demands, sql` and `);
+}
+
+/** The same, and that the tenant exists for the bearer of a scope. */
+export function demandsOf(filter: TenantFilter, scope: Scope | null): SQL {
+  const visible = visibleTo(scope, listings.tenantId, sql`${listings.labels}`);
+  return visible ? sql`${meets(filter)} and ${visible}` : meets(filter);
 }
 
 const RANKS = { False: 0, Unknown: 1, True: 2 } as const;
@@ -107,10 +113,8 @@ export function pageQuery(
   const { key, of, text, type } = SORTS[sort];
   const by = sql.raw(key);
   const id = sql.raw(of === 'tenants' ? 'tenants.id' : 'listings.tenant_id');
-  const visible = visibleTo(scope, listings.tenantId, sql`${listings.labels}`);
   const demands = [
-    meets(filter),
-    ...(visible ? [visible] : []),
+    demandsOf(filter, scope),
     ...(of === 'tenants' ? [sql`next_run_at is not null`] : []),
     ...(after === null
       ? []

@@ -11,6 +11,7 @@ import {
   type Identity,
   type ReadyPart,
 } from '../../src/api/index.ts';
+import type { FleetCount } from '../../src/domain/fleet.ts';
 import type { Handoff } from '../../src/domain/handoff.ts';
 import { Secret } from '../../src/domain/secret.ts';
 import { tenantInputSchema, tenantSpecSchema, type TenantInput } from '../../src/domain/tenant.ts';
@@ -282,6 +283,25 @@ export const plan: PlanView = {
   },
 };
 
+export const fleet: FleetCount = {
+  at: AT,
+  tenants: { total: 3, ready: { True: 1, False: 1, Unknown: 1 }, unseen: 1 },
+  modes: { observe: 1, alert: 0, repair: 2 },
+  conditions: [{ type: 'RoleReady', status: 'False', reason: 'LevelsMissing', count: 1 }],
+  oldestEvidence: { tenant: 'acme', at: AT },
+  keys: [{ purpose: 'integration', youngerThanDays: null, count: 2, pastMaxAge: 1 }],
+  handoffs: [{ kind: 'delete-key', overdue: 1, today: 0, week: 0, later: 0 }],
+  rotations: {
+    integration: [{ phase: 'AwaitingKey', count: 1 }],
+    umbrella: [{ phase: 'Resting', count: 1 }],
+  },
+  braked: 0,
+  paused: 1,
+  overdue: 0,
+  failing: 1,
+  drift: { tenants: 1, paths: [{ path: 'role.levels.Companies/Configurations.edit', count: 1 }] },
+};
+
 export const summary: TenantSummary = {
   id: 'acme',
   name: 'Acme MSP',
@@ -381,6 +401,7 @@ export const fakeCommands = () => {
     adoption: vi.fn<Commands['adoption']>(async () => yes(adoption)),
     keepTenant: vi.fn<Commands['keepTenant']>(async () => yes({ trigger: 9 })),
     tenant: vi.fn<Commands['tenant']>(async () => yes(view())),
+    fleet: vi.fn<Commands['fleet']>(async () => fleet),
     tenants: vi.fn<Commands['tenants']>(async () => yes({ items: [summary], next: 'acme' })),
     status: vi.fn<Commands['status']>(async () => yes(status)),
     waitForStatus: vi.fn<Commands['waitForStatus']>(async () => yes({ status, end: 'met' as const })),

@@ -6,6 +6,7 @@ import {
   credential,
   customer,
   event,
+  fleet,
   handoff,
   HANDOFF_ID,
   plan,
@@ -86,6 +87,19 @@ describe('tenants', () => {
     expect(answer.statusCode).toBe(400);
     expect(answer.json().errors).toMatchObject([{ path }]);
     expect(commands.tenants).not.toHaveBeenCalled();
+  });
+
+  it('are counted, all of them or those with labels', async () => {
+    const { call, commands } = startApi();
+    const answer = await call('GET', '/fleet');
+    expect([answer.statusCode, answer.json()]).toEqual([200, fleet]);
+    expect(commands.fleet).toHaveBeenLastCalledWith([]);
+    await call('GET', '/fleet?label=team%3Dnorth&label=vip');
+    expect(commands.fleet).toHaveBeenLastCalledWith([
+      { key: 'team', value: 'north' },
+      { key: 'vip', value: null },
+    ]);
+    expect((await call('GET', '/fleet?label=%3D')).statusCode).toBe(400);
   });
 
   it('are made with their defaults filled in', async () => {

@@ -1,3 +1,4 @@
+import type { FleetCount } from '../../src/domain/fleet.ts';
 import type { Condition } from '../../src/domain/condition.ts';
 import type { Handoff } from '../../src/domain/handoff.ts';
 import type {
@@ -315,6 +316,44 @@ export const customers: CustomerView[] = [
     lastWriteBy: 'a-member-of-15c',
   },
 ];
+
+export const fleet: FleetCount = {
+  at: '2026-11-24T08:00:00.000Z',
+  tenants: { total: 10_000, ready: { True: 9600, False: 200, Unknown: 200 }, unseen: 3 },
+  modes: { observe: 10, alert: 90, repair: 9900 },
+  conditions: [
+    { type: 'RoleReady', status: 'True', reason: 'AsSpecified', count: 9800 },
+    { type: 'RoleReady', status: 'False', reason: 'LevelsMissing', count: 200 },
+    { type: 'UmbrellaIntegrated', status: 'Unknown', reason: 'NeverSeen', count: 200 },
+    { type: 'Paused', status: 'True', reason: 'PausedBySpec', count: 12 },
+  ],
+  oldestEvidence: { tenant: 'acme', at: '2026-11-24T05:00:00.000Z' },
+  keys: [
+    { purpose: 'integration', youngerThanDays: 30, count: 9000, pastMaxAge: 0 },
+    { purpose: 'integration', youngerThanDays: 90, count: 20, pastMaxAge: 0 },
+    { purpose: 'integration', youngerThanDays: null, count: 980, pastMaxAge: 11 },
+    { purpose: 'umbrella-key-admin', youngerThanDays: null, count: 9999, pastMaxAge: 0 },
+  ],
+  handoffs: [
+    { kind: 'delete-key', overdue: 2, today: 1, week: 0, later: 4 },
+    { kind: 'install-integration-key', overdue: 0, today: 0, week: 10_000, later: 0 },
+  ],
+  rotations: {
+    integration: [{ phase: 'AwaitingKey', count: 7 }],
+    umbrella: [{ phase: 'Resting', count: 2 }],
+  },
+  braked: 4,
+  paused: 12,
+  overdue: 3,
+  failing: 9,
+  drift: {
+    tenants: 260,
+    paths: [
+      { path: 'role.levels.Companies/Configurations of a very long module name.edit', count: 200 },
+      { path: 'members.umbrella-a.role', count: 60 },
+    ],
+  },
+};
 
 export const tenants: TenantSummary[] = [
   {

@@ -21,6 +21,7 @@ const ROUTES: Routes = {
     path.includes('after=acme')
       ? { body: { items: canned.tenants.slice(1), next: null } }
       : { body: { items: canned.tenants.slice(0, 1), next: 'acme' } },
+  'GET /fleet': answer(canned.fleet),
   'GET /tenants/cedar/status': answer(canned.status),
   'GET /tenants/acme/status': answer(canned.readyStatus),
   'GET /tenants/birch/plan': answer(canned.plan),
@@ -45,6 +46,7 @@ describe('what people read', () => {
   const screens: [string, string[], number][] = [
     ['get', ['get'], EXIT.drift],
     ['get of some', ['get', '--ready', 'False', '--sort', 'since', '--limit', '1'], EXIT.ok],
+    ['fleet', ['fleet'], EXIT.drift],
     ['help of get', ['get', '--help'], EXIT.ok],
     ['status of a tenant in trouble', ['status', 'cedar'], EXIT.person],
     ['status of a ready tenant', ['status', 'acme'], EXIT.ok],
@@ -110,6 +112,23 @@ describe('what people read', () => {
     const { err, code, asked } = await withService(args);
     expect([code, asked]).toEqual([EXIT.refused, []]);
     expect(err.replaceAll(/\s+/g, ' ')).toContain(words);
+  });
+
+  it('tells what to look at of the fleet, and of those with a label', async () => {
+    const { out, asked } = await withService(['fleet', '--label', 'team=north']);
+    expect(asked[0]?.path).toBe('/fleet?label=team%3Dnorth');
+    for (const line of [
+      /Ready +9600$/m,
+      /Unknown +200 \(3 never seen\)/,
+      /the oldest 3h ago: acme/,
+      /^200 +RoleReady +False +LevelsMissing$/m,
+      /^delete-key +2 +1 +4$/m,
+      /^integration +AwaitingKey +7$/m,
+      /^integration +9000 +20 +980 +11$/m,
+    ]) {
+      expect(out).toMatch(line);
+    }
+    expect(out).not.toContain('AsSpecified');
   });
 
   it('says so where nobody is meant', async () => {

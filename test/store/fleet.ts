@@ -16,6 +16,8 @@ export interface Seeded {
   nextRunAt: Date;
   failures: number;
   observedAt: Date;
+  /** The age of each of its keys. */
+  keyDays: number;
 }
 
 const MODES = ['observe', 'alert', 'repair', 'repair', 'repair'] as const;
@@ -53,6 +55,7 @@ export function fleet(count: number, now = new Date()): Seeded[] {
       nextRunAt: new Date(now.getTime() + ((at * 7919) % 900) * 1_000),
       failures: at % 500 === 11 ? 3 : 0,
       observedAt: new Date(now.getTime() - (at % 800) * 1_000),
+      keyDays: (at * 13) % 200,
     };
   });
 }
@@ -133,6 +136,13 @@ export async function seedFleet(pool: pg.Pool, tenants: readonly Seeded[]): Prom
       ],
     );
     await pool.query(
+      `insert into credentials (id, tenant_id, purpose, state, fingerprint, origin, sealed, created_at, state_because)
+       select id || purpose, id, purpose, 'active', 'f', 'https://na.myconnectwise.net', repeat(md5(id), 20),
+              now() - age * interval '1 day', ''
+         from unnest($1::text[], $2::integer[]) as t (id, age), unnest(array['management', 'integration', 'umbrella-api']) as purpose`,
+      [each(({ id }) => id), each(({ keyDays }) => keyDays)],
+    );
+    await pool.query(
       `insert into listings
        select id, name, mode, paused, labels, words, holds, age, ready, since, marks::text[], drift::text[]
          from unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::jsonb[], $6::text[], $7::bigint[], $8::bigint[],
@@ -154,7 +164,7 @@ export async function seedFleet(pool: pg.Pool, tenants: readonly Seeded[]): Prom
       ],
     );
   }
-  await pool.query('vacuum analyze tenants, statuses, listings');
+  await pool.query('vacuum analyze tenants, statuses, credentials, listings');
 }
 
 /** None of these has a quote in it. */

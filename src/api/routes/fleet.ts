@@ -1,4 +1,5 @@
-import { filterOfQuery, tenantsQuery } from '../filters.ts';
+import { fleetCount } from '../fleet-views.ts';
+import { filterOfQuery, labelQuery, selectorsOf, tenantsQuery } from '../filters.ts';
 import { refuse } from '../problem.ts';
 import type { Api } from '../types.ts';
 import { answers, tenantPage } from '../views.ts';
@@ -29,5 +30,20 @@ export function fleetRoutes(app: Api): void {
       });
       return answer.ok ? reply.send(answer.value) : refuse(reply, answer.refusal);
     },
+  );
+
+  app.get(
+    '/fleet',
+    {
+      config: { permission: 'tenants:read' },
+      schema: {
+        tags: ['fleet'],
+        operationId: 'countFleet',
+        summary: 'How the fleet is: readiness, conditions, evidence, keys, hand-offs, rotations, drift',
+        querystring: labelQuery,
+        response: answers({ 200: fleetCount }),
+      },
+    },
+    ({ query, commands }) => commands.fleet(selectorsOf(query.label)),
   );
 }
