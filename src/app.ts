@@ -313,6 +313,7 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
       concurrency: config.concurrency,
       repairsPerHour: config.repairsPerHour,
       rotationsInFlight: config.rotationsInFlight,
+      brake: config.brake,
     },
   );
   metrics.watch(loop);

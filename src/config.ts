@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { parseDuration } from './domain/duration.ts';
+import type { BrakeBounds } from './domain/brake.ts';
+import { formatSpan, parseDuration } from './domain/duration.ts';
 import { Secret } from './domain/secret.ts';
 import { parseKek } from './vault/index.ts';
 
@@ -25,6 +26,8 @@ export interface Config {
   repairsPerHour: number;
   /** Rotations of working keys that may be in flight in the whole fleet. */
   rotationsInFlight: number;
+  /** When the fleet's brake is set (design.md §7). */
+  brake: BrakeBounds;
   /** How long runs and events are kept. */
   retentionMs: number;
   /** How long the sealed text of a dead pair is kept; its history stays. */
@@ -69,11 +72,21 @@ const whole = (least: number, most: number) => {
     .refine((number) => number >= least && number <= most, expected);
 };
 
-const duration = (least: number) =>
+const SHARE = 'a share such as 0.2, above 0 and up to 1';
+const share = z
+  .string()
+  .regex(/^\d(\.\d{1,6})?$/, SHARE)
+  .transform(Number)
+  .refine((number) => number > 0 && number <= 1, SHARE);
+
+const duration = (least: number, most = Infinity) =>
   z
     .string()
     .transform((text) => parseDuration(text) ?? -1)
-    .refine((ms) => ms >= least, 'a duration such as 30d, 36h, 15m or 20s');
+    .refine(
+      (ms) => ms >= least && ms <= most,
+      `a duration such as 30d, 36h, 15m or 20s${most === Infinity ? '' : `, at most ${formatSpan(most)}`}`,
+    );
 
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const DAY = 86_400_000;
@@ -123,6 +136,9 @@ const VARIABLES = {
   PARASOL_CONCURRENCY: plain(whole(1, 1_000), 32),
   PARASOL_REPAIRS_PER_HOUR: plain(whole(0, 1_000_000), 60),
   PARASOL_ROTATIONS: plain(whole(0, 1_000_000), 20),
+  PARASOL_BRAKE_WINDOW: plain(duration(1, 30 * DAY), 60 * 60_000),
+  PARASOL_BRAKE_SHARE: plain(share, 0.2),
+  PARASOL_BRAKE_LEAST: plain(whole(1, 1_000_000), 5),
   PARASOL_RETENTION: plain(duration(1), 30 * DAY),
   PARASOL_KEEP_DEAD_PAIRS: plain(duration(1), 120 * DAY),
   PARASOL_DRAIN: plain(duration(0), 20_000),
@@ -167,6 +183,11 @@ export function readConfig(
     concurrency: read('PARASOL_CONCURRENCY', VARIABLES.PARASOL_CONCURRENCY),
     repairsPerHour: read('PARASOL_REPAIRS_PER_HOUR', VARIABLES.PARASOL_REPAIRS_PER_HOUR),
     rotationsInFlight: read('PARASOL_ROTATIONS', VARIABLES.PARASOL_ROTATIONS),
+    brake: {
+      windowMs: read('PARASOL_BRAKE_WINDOW', VARIABLES.PARASOL_BRAKE_WINDOW),
+      share: read('PARASOL_BRAKE_SHARE', VARIABLES.PARASOL_BRAKE_SHARE),
+      least: read('PARASOL_BRAKE_LEAST', VARIABLES.PARASOL_BRAKE_LEAST),
+    },
     retentionMs: read('PARASOL_RETENTION', VARIABLES.PARASOL_RETENTION),
     keepDeadMs: read('PARASOL_KEEP_DEAD_PAIRS', VARIABLES.PARASOL_KEEP_DEAD_PAIRS),
     drainMs: read('PARASOL_DRAIN', VARIABLES.PARASOL_DRAIN),

@@ -10,10 +10,10 @@ import { Problem } from './problem.ts';
  * The door in the wall: every route declares what one must be allowed to do to use it, and a route that
  * declares nothing cannot be registered. What each role may do is said here and nowhere else.
  */
-const VIEWER = ['tenants:read', 'handoffs:read', 'metrics:read', 'docs:read'] as const;
+const VIEWER = ['tenants:read', 'handoffs:read', 'brake:read', 'metrics:read', 'docs:read'] as const;
 const OPERATOR = [...VIEWER, 'tenants:reconcile', 'tenants:hold', 'handoffs:work'] as const;
 const ROTATOR = [...OPERATOR, 'rotations:write', 'credentials:write'] as const;
-const ADMIN = [...ROTATOR, 'tenants:write', 'tokens:read', 'tokens:write'] as const;
+const ADMIN = [...ROTATOR, 'tenants:write', 'tokens:read', 'tokens:write', 'brake:release'] as const;
 
 /** `public` needs no token; `secrets:reveal` comes with no role: it is granted to a token besides. */
 export type Permission = 'public' | 'secrets:reveal' | (typeof ADMIN)[number];
@@ -27,7 +27,7 @@ export const PERMITTED: Readonly<Record<Role, readonly Permission[]>> = {
 };
 
 /** What tells of the fleet as a whole, or changes it: not for a token that is bound to some tenants. */
-const OF_THE_FLEET: readonly Permission[] = ['metrics:read'];
+const OF_THE_FLEET: readonly Permission[] = ['metrics:read', 'brake:read', 'brake:release'];
 
 /** Who is calling. */
 export interface Identity extends Pick<Caller, 'name' | 'tokenId' | 'scope'> {

@@ -13,6 +13,7 @@ import { describeApi } from './openapi.ts';
 import { handleError, Problem, send } from './problem.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { automationRoutes } from './routes/automation.ts';
+import { brakeRoutes } from './routes/brakes.ts';
 import { eventRoutes } from './routes/events.ts';
 import { holdRoutes } from './routes/holds.ts';
 import { fleetRoutes } from './routes/fleet.ts';
@@ -101,6 +102,7 @@ export function buildApi(deps: ApiDeps): FastifyInstance {
     automationRoutes(api);
     schemaRoutes(api);
     specRoutes(api);
+    brakeRoutes(api);
     tokenRoutes(api, deps);
   });
   return app;

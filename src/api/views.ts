@@ -413,7 +413,7 @@ export const customerView = z
 const event = z
   .object({
     id: z.string(),
-    tenant: tenantIdSchema,
+    tenant: tenantIdSchema.nullable().describe('Null: it is the fleet’s.'),
     at: time,
     type: z.string(),
     message: z.string(),

@@ -11,6 +11,7 @@ import type {
   CredentialView,
   CustomerView,
   EventView,
+  BrakeView,
   KeyAudit,
   Page,
   PlanView,
@@ -312,6 +313,17 @@ export class Client {
   async rotations(tenant: string): Promise<RotationRecordView[]> {
     const path = `/tenants/${encodeURIComponent(tenant)}/rotations`;
     return (await this.#call<{ items: RotationRecordView[] }>('GET', path)).items;
+  }
+
+  async brakes(): Promise<BrakeView[]> {
+    return (await this.#call<{ items: BrakeView[] }>('GET', '/brakes')).items;
+  }
+
+  releaseBrake(
+    id: string,
+    asked: Asked & { tenant?: string; withoutCanary?: boolean },
+  ): Promise<{ triggered: { tenant: string; trigger: number }[] }> {
+    return this.#call('POST', `/brakes/${encodeURIComponent(id)}/release`, asked);
   }
 
   audit(tenant: string): Promise<KeyAudit> {

@@ -8,10 +8,14 @@ const clockTime = (at: string): string => at.slice(0, 19).replace('T', ' ');
 
 /** Types that tell of trouble, and those that tell of its end. */
 const colourOf = (type: string): Colour =>
-  /Fail|Overdue|Refused|Stuck/.test(type) ? 'red' : /Drift|Opened|Late/.test(type) ? 'yellow' : 'cyan';
+  /Fail|Overdue|Refused|Stuck|BrakeSet/.test(type)
+    ? 'red'
+    : /Drift|Opened|Late/.test(type)
+      ? 'yellow'
+      : 'cyan';
 
 export function eventText({ paper }: Sheet, { at, tenant, type, message }: EventView): string {
-  const head = `${paper.paint('dim', clockTime(at))}  ${clean(tenant)}  ${paper.paint(colourOf(type), clean(type))}`;
+  const head = `${paper.paint('dim', clockTime(at))}  ${clean(tenant ?? 'the fleet')}  ${paper.paint(colourOf(type), clean(type))}`;
   return `${head}\n${paper.paragraph(message, 2)}`;
 }
 

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { addApply } from './apply-commands.ts';
+import { addBrake } from './brake-commands.ts';
 import { Context, Refused } from './context.ts';
 import { addAdoption } from './adopt-commands.ts';
 import { addDeletion } from './delete-commands.ts';
@@ -68,6 +69,7 @@ export function buildProgram(io: CliIo): Command {
   addHolds(program, context);
   addRotations(program, context);
   addExport(program, context);
+  addBrake(program, context);
   addDoctor(program, context);
   addTokens(program, context);
   addVault(program, context);

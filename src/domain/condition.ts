@@ -7,6 +7,7 @@ import {
   tableSetupReady,
 } from './checks-connectwise.ts';
 import { umbrellaIntegrated, umbrellaKeyValid } from './checks-umbrella.ts';
+import { whyBraked, type Hold } from './brake.ts';
 import type { HeldCredential } from './credential.ts';
 import type { Write } from './evidence.ts';
 import type { Handoff } from './handoff.ts';
@@ -65,6 +66,8 @@ export interface Circumstances {
   pause: Pause | null;
   /** The fleet's cap held a repair of this tenant back (rulings 12). */
   capReached: boolean;
+  /** The fleet's brake that holds this tenant; null: none does. */
+  brake: Hold | null;
 }
 
 /** What was learned of a tenant's integration and outlives every run (rulings 3). */
@@ -113,10 +116,15 @@ const CHECKS: Record<ConditionType, (look: Look) => Verdict> = {
   UmbrellaKeyValid: umbrellaKeyValid,
   UmbrellaIntegrated: umbrellaIntegrated,
   RotationHealthy: rotationHealthy,
-  Braked: ({ capReached }) =>
-    capReached
+  Braked: ({ capReached, brake }) => {
+    if (brake) {
+      const look = `look at \`parasol brake\`, then release it for one tenant first`;
+      return yes('FleetBraked', `Since ${brake.setAt} ${whyBraked(brake)}. Nothing is changed: ${look}.`);
+    }
+    return capReached
       ? yes('RepairCapReached', 'The fleet made as many repairs in this hour as it may; this one waits.')
-      : no('NotBraked', 'Nothing holds repairs back.'),
+      : no('NotBraked', 'Nothing holds repairs back.');
+  },
   Paused: paused,
 };
 

@@ -1,3 +1,4 @@
+import { whyBraked, type Hold } from './brake.ts';
 import type { IntegrationMemory, Verdict } from './condition.ts';
 import type { HeldCredential } from './credential.ts';
 import { activeKey, activeMember, compareLevels, diff, findMember, theRole, type Cell } from './drift.ts';
@@ -34,6 +35,8 @@ export interface PlanningGround {
   deleting: boolean;
   /** A person's, apart from the spec's; null: none. */
   pause: Pause | null;
+  /** The fleet's brake that holds this tenant; null: none does. */
+  brake: Hold | null;
   /** The rotation of the integration key that is under way; null: none is. */
   rotation: Rotation | null;
   /** Whether that is how the rotation is stored: a phase is committed before its effects leave. */
@@ -61,7 +64,7 @@ export const SETTLE_MS = toMs('30s');
 export const SHOWS_WITHIN_MS = toMs('10m');
 
 /** What says whether a tenant may be changed. */
-export type Holds = Pick<PlanningGround, 'spec' | 'deleting' | 'pause'>;
+export type Holds = Pick<PlanningGround, 'spec' | 'deleting' | 'pause' | 'brake'>;
 
 /** Why nothing of this tenant may be changed at present; null: it may (rulings 13). */
 export function whyHeld({ deleting, ...holds }: Holds): string | null {
@@ -69,10 +72,11 @@ export function whyHeld({ deleting, ...holds }: Holds): string | null {
 }
 
 /** Why no write may leave for this tenant, not even one that its deletion needs; null: it may. */
-export function whyNoWrite({ spec, pause }: Omit<Holds, 'deleting'>): string | null {
+export function whyNoWrite({ spec, pause, brake }: Omit<Holds, 'deleting'>): string | null {
   if (isOn(pause)) return pauseWords(pause);
   if (spec.paused) return 'the tenant is paused';
-  return spec.mode === 'repair' ? null : `mode ${spec.mode} writes nothing`;
+  if (spec.mode !== 'repair') return `mode ${spec.mode} writes nothing`;
+  return brake && whyBraked(brake);
 }
 
 /** A member is Parasol's to write: made by it, seen conforming once, or handed over by the spec (rulings 8). */

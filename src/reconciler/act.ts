@@ -2,6 +2,7 @@ import { rolesNamed, findMember, theRole } from '../domain/drift.ts';
 import { isFresh, type Switched } from '../domain/observation.ts';
 import { describeFailure, type Outcome } from '../domain/outcome.ts';
 import { describeAction, intentKey, type Action, type Step } from '../domain/action.ts';
+import type { Hold } from '../domain/brake.ts';
 import { isOwned, SETTLE_MS, type OwnedObject, type PlanningGround } from '../domain/ground.ts';
 import type {
   CallContext,
@@ -95,6 +96,8 @@ export interface Acted {
   /** At least one write left. */
   sent: boolean;
   capReached: boolean;
+  /** The fleet's brake that held an effect back; null: none did. */
+  brake: Hold | null;
   actions: { action: string; outcome: string }[];
   settled: Settled;
   owned: OwnedObject[];
@@ -124,6 +127,7 @@ export async function act(deps: ActDeps, input: ActInput, limits: ActLimits): Pr
     lost: false,
     sent: false,
     capReached: false,
+    brake: null,
     actions: [],
     settled: [],
     owned: [],
@@ -162,6 +166,7 @@ async function actOnce(
   if (!verdict.granted) {
     acted.lost = verdict.because === 'claim-lost';
     acted.capReached = verdict.because === 'cap';
+    acted.brake = verdict.because === 'braked' ? verdict.brake : null;
     acted.actions.push({ action: words, outcome: `not done: ${REFUSED[verdict.because]}` });
     return false;
   }
@@ -200,6 +205,7 @@ const REFUSED = {
   'claim-lost': 'another replica has the tenant',
   'spec-changed': 'what may be done was changed since this run began',
   'already-open': 'an earlier attempt is not settled',
+  braked: 'the fleet’s brake was set since this run began',
   cap: 'the fleet made as many repairs in this hour as it may',
 } as const;
 

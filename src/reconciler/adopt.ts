@@ -59,7 +59,15 @@ export async function lookToAdopt(
   const known = noFacts();
   const memory = { type: null, bursts: [] };
   const look = await observe({ spec, keys, known, memory, vendors, context, clock });
-  const standing = { facts: known, owned: [], unsettled: [], capReached: false, rotationId: 'none' };
+  const standing = {
+    facts: known,
+    owned: [],
+    unsettled: [],
+    capReached: false,
+    brake: null,
+    before: { facts: known, drift: [], conditions: [], sighted: [], specChanged: false },
+    rotationId: 'none',
+  };
   const { status, owned, rotation } = judge(unknown(spec, credentials, clock), look, standing, clock.now());
   return {
     tenant: spec.id,
@@ -92,6 +100,7 @@ function unknown(spec: TenantSpec, credentials: HeldCredential[], clock: Clock):
       deletion: null,
       decisions: 0,
       pause: null,
+      brake: null,
       triggerSeq: 1,
       handledSeq: 0,
       failures: 0,
@@ -105,5 +114,6 @@ function unknown(spec: TenantSpec, credentials: HeldCredential[], clock: Clock):
     owned: [],
     rotation: null,
     umbrellaRotation: null,
+    sighted: [],
   };
 }

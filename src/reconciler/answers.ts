@@ -18,7 +18,7 @@ export const noHandoff = (id: string): Refused =>
   refused({ kind: 'not-found', what: `There is no hand-off ${id}.` });
 
 /** What lets a tenant be changed again, as whoever was refused is told it. */
-export function wayFree({ id, spec, pause, deleting }: StoredTenant): string {
+export function wayFree({ id, spec, pause, brake, deleting }: StoredTenant): string {
   if (deleting) return 'Make it anew once it is gone.';
   const say = [spec.mode === 'repair' ? '' : 'mode: repair', spec.paused ? 'paused: false' : ''].filter(
     Boolean,
@@ -26,5 +26,6 @@ export function wayFree({ id, spec, pause, deleting }: StoredTenant): string {
   return [
     ...(isOn(pause) ? [`Resume it first: \`parasol resume ${id}\`.`] : []),
     ...(say.length > 0 ? [`Say ${say.join(' and ')} first.`] : []),
+    ...(brake ? [`Look at the brake (\`parasol brake\`), and release it.`] : []),
   ].join(' ');
 }

@@ -14,13 +14,14 @@ import type { KeyPair } from '../domain/secret.ts';
 import type { Purpose, TenantInput, TenantSpec } from '../domain/tenant.ts';
 import type { TenantFilter, TenantSort } from '../domain/tenant-filter.ts';
 import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
+import type { BrakeRelease, BrakeView } from './brakes.ts';
 import type { EventWish, LoggedEvent } from './event-log.ts';
 import type { EventListener, Gap } from './follower.ts';
 import type { NewToken, StoredToken } from './desk.ts';
 import type { RekeyProgress } from './keyring.ts';
 import type { Waited, Wanted } from './waits.ts';
 
-export type { Caller, EventListener, Gap, LoggedEvent, RekeyProgress };
+export type { BrakeRelease, BrakeView, Caller, EventListener, Gap, LoggedEvent, RekeyProgress };
 
 /**
  * The use cases: the only way in, shared by the API and the CLI. A command either did all that it says or
@@ -276,7 +277,8 @@ export interface RunDetail extends RunView {
 
 export interface EventView {
   id: string;
-  tenant: string;
+  /** Null: it is the fleet's. */
+  tenant: string | null;
   at: string;
   type: string;
   message: string;
@@ -481,6 +483,17 @@ export interface Commands {
   ): Promise<Answer<{ trigger: number; until: string | null }>>;
   /** Ends a person's pause; one of the spec is ended there. */
   resume(id: string, asked: { by: string; reason: string }): Promise<Answer<{ trigger: number }>>;
+  /** Brakes of the fleet: those that are on first, then the newest first. */
+  brakes(): Promise<BrakeView[]>;
+  /**
+   * Releases one tenant from a brake, or all (null), once a run of one that was released first went well or where it
+   * is said that none was; the runs follow at once.
+   */
+  releaseBrake(
+    id: string,
+    tenant: string | null,
+    release: BrakeRelease,
+  ): Promise<Answer<{ triggered: { tenant: string; trigger: number }[] }>>;
   /** Newest first. */
   rotations(id: string): Promise<Answer<RotationRecordView[]>>;
   /** All that an auditor asks of a tenant's keys: who, when, why, what was seen. */

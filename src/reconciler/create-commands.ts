@@ -14,6 +14,7 @@ import {
   statusView,
   tenantView,
 } from './command-views.ts';
+import { releaseBrake } from './brakes.ts';
 import type { Answer, Commands, EventPage, EventView, Page, TenantView } from './commands.ts';
 import { beingDeleted, deleteTenant, keepTenant } from './deletions.ts';
 import { listTenants } from './fleet.ts';
@@ -168,6 +169,9 @@ export function createCommands(deps: CommandDeps): Commands {
     rollback: (id, asked) => rollback(deps, id, asked),
     reveal: (id, asked) => reveal(deps, id, asked),
 
+    brakes: () => desk.brakes(BRAKES_SHOWN),
+    releaseBrake: (id, tenant, release) => releaseBrake(desk, id, tenant, release),
+
     async rotations(id) {
       const record = await desk.tenant(id);
       if (!record) return noTenant(id);
@@ -190,6 +194,9 @@ export function createCommands(deps: CommandDeps): Commands {
     replaceCredential: (id, purpose, pair, member) => replaceCredential(deps, id, purpose, pair, member),
   };
 }
+
+/** Past ones beyond that are found in the events. */
+const BRAKES_SHOWN = 50;
 
 async function fleetEvents(
   eventLog: EventLog,

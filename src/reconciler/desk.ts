@@ -11,6 +11,7 @@ import type { Rotation, Wish } from '../domain/rotation.ts';
 import type { Purpose, TenantSpec } from '../domain/tenant.ts';
 import type { TenantFilter, TenantSort } from '../domain/tenant-filter.ts';
 import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
+import type { BrakeDesk } from './brakes.ts';
 import type { EventView, Page } from './commands.ts';
 import type { Place } from './cursor.ts';
 import type {
@@ -166,7 +167,7 @@ export interface DeletionWrite {
   cause: string;
 }
 
-export interface Desk {
+export interface Desk extends BrakeDesk {
   /**
    * The desk of one who asks: tenants that it may not see are not there, and every change writes into the audit
    * who asked for it. The desk itself is that of Parasol, which sees all.

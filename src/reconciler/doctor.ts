@@ -63,6 +63,7 @@ export async function examine(
       credentials,
       now,
       capReached: false,
+      brake: null,
       rotation: null,
       umbrellaRotation: null,
       handoffs: [],

@@ -66,4 +66,5 @@ export const passes = (
   (tenant === null || event.tenant === tenant) &&
   (types.length === 0 || types.includes(event.type)) &&
   (selectors.length === 0 || (labels !== null && selects(selectors, labels))) &&
-  inScope(scope, { id: event.tenant, labels: labels ?? {} });
+  // The fleet's own are not for who is bound to some of its tenants.
+  (event.tenant === null ? scope === null : inScope(scope, { id: event.tenant, labels: labels ?? {} }));

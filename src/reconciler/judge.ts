@@ -1,6 +1,7 @@
 import { takenIn } from '../domain/adoption.ts';
 import { plan } from '../domain/plan.ts';
 import type { Plan, Step } from '../domain/action.ts';
+import { sightings, underBrake, type Before, type Hold, type Sighting } from '../domain/brake.ts';
 import { judgeCandidates, type CandidateDecision } from '../domain/candidate.ts';
 import { evaluate, type Condition, type IntegrationMemory } from '../domain/condition.ts';
 import type { HeldCredential } from '../domain/credential.ts';
@@ -50,12 +51,18 @@ export interface Standing {
   /** Keys of intents of which it is not known yet what became. */
   unsettled: string[];
   capReached: boolean;
+  /** The fleet's brake that holds the tenant; null: none does. */
+  brake: Hold | null;
+  /** What was known before this run. */
+  before: Before;
   /** The id of a rotation that begins with this reconcile, if one does. */
   rotationId: string;
 }
 
 export interface Judgement {
   status: StoredStatus;
+  /** In which ways the tenant differs, for the fleet's brake. */
+  sightings: Sighting[];
   ground: PlanningGround;
   /** What is Parasol's now. */
   owned: OwnedObject[];
@@ -86,7 +93,8 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
     observedAt,
     credentials: snapshot.credentials,
   };
-  const mayRotate = whyHeld(tenant) === null;
+  const { brake } = standing;
+  const mayRotate = whyHeld({ ...tenant, brake }) === null;
   const candidates = judgeCandidates({
     ...seen,
     memory: look.memory,
@@ -110,7 +118,19 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
     { facts, credentials }: Pick<Seen, 'facts' | 'credentials'>,
   ) =>
     evaluate(
-      { spec, facts, memory, credentials, now, capReached, rotation, umbrellaRotation, handoffs, pause },
+      {
+        spec,
+        facts,
+        memory,
+        credentials,
+        now,
+        capReached,
+        brake,
+        rotation,
+        umbrellaRotation,
+        handoffs,
+        pause,
+      },
       generation,
       before?.conditions ?? [],
     );
@@ -128,6 +148,7 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
     integrated: integratedIn(first),
     deleting: tenant.deleting,
     pause,
+    brake,
     rotation: snapshot.rotation,
     committed: true,
     overdueDeletions: handoffs.flatMap(({ kind, subject, deadline }) =>
@@ -148,7 +169,8 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
     rotation,
     committed: rotation === snapshot.rotation,
   };
-  const planned = plan(after);
+  const wished = plan(after);
+  const planned = underBrake(wished, brake);
   const differences = diff(spec, facts, credentials, { serving: servingMembers(after) });
   const drift = withHistory(differences, planned, before?.drift ?? [], now);
   const status = {
@@ -162,6 +184,7 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
   };
   return {
     status,
+    sightings: sightings({ ...status, spec, credentials, plan: wished }, standing.before),
     ground: { ...after, memory: rotated.memory },
     owned,
     candidates: [...candidates, ...successors],

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
+import type { BrakeBounds } from '../domain/brake.ts';
 import { reconcile, type ReconcileDeps } from './reconcile.ts';
-import type { Claim, ClaimedTenant, RunRecord } from './ports.ts';
+import type { Claim, ClaimedTenant, NewEvent, RunRecord } from './ports.ts';
 
 /**
  * The loop: takes due tenants as slots come free, keeps their claims alive, runs each once.
@@ -28,6 +29,8 @@ export interface LoopOptions {
   repairsPerHour: number;
   /** Rotations of working keys that may be in flight in the whole fleet. */
   rotationsInFlight: number;
+  /** When the fleet's brake is set (design.md §7). */
+  brake: BrakeBounds;
 }
 
 /** What the loop tells of each run that it recorded. */
@@ -39,6 +42,7 @@ export const LOOP_DEFAULTS = {
   pollMs: 1_000,
   callsMs: 60_000,
   writeMs: 20_000,
+  brake: { windowMs: 3_600_000, share: 0.2, least: 5 },
 } as const;
 
 /** Ms; far below what a run takes, so that slots are hardly ever empty. */
@@ -124,7 +128,7 @@ export function createLoop(
     const { claim } = tenant;
     const { tenantId } = claim;
     try {
-      const ended = await reconcile(deps, tenant, options, signal);
+      const ended = await reconcile({ ...deps, onBrake }, tenant, options, signal);
       if (ended.end === 'lost')
         log.warn({ tenant: tenantId }, 'the claim was lost or given back; nothing was recorded');
       if (ended.end === 'gone') await claims.release(claim, 0);
@@ -136,6 +140,11 @@ export function createLoop(
       runs.delete(tenantId);
       freed();
     }
+  }
+
+  /** One line for the fleet, whoever of the replicas counted. */
+  function onBrake({ type, message, data }: NewEvent): void {
+    log.warn({ event: type, ...data }, message);
   }
 
   function tell(tenant: string, run: RunRecord): void {

@@ -86,6 +86,7 @@ export function createMetrics(housekeeping: Housekeeping, clock: { now(): Date }
   gauge('parasol_intents_open', 'Effects of which it is not known yet what became.', [], (self, found) =>
     self.set(found.openIntents),
   );
+  gauge('parasol_braked', 'Brakes of the fleet that are on.', [], (self, { braked }) => self.set(braked));
   gauge(
     'parasol_kek_age_seconds',
     'Age of each key-encryption key that something may be sealed under.',

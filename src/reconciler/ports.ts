@@ -1,3 +1,4 @@
+import type { BrakeBounds, Hold, Sighting } from '../domain/brake.ts';
 import type { CredentialState, HeldCredential } from '../domain/credential.ts';
 import type { Deletion } from '../domain/deletion.ts';
 import type { Condition, IntegrationMemory, Truth } from '../domain/condition.ts';
@@ -270,6 +271,8 @@ export interface StoredTenant extends Decided {
   deleting: boolean;
   /** How its deletion was asked for; null: it is not being deleted. */
   deletion: Deletion | null;
+  /** The fleet's brake that holds the tenant; null: none does. */
+  brake: Hold | null;
   triggerSeq: number;
   handledSeq: number;
   /** Consecutive failed runs. */
@@ -302,6 +305,8 @@ export interface Snapshot {
   rotation: Rotation | null;
   /** The rotation of the Umbrella key in use that is under way, or the last one; null: none yet. */
   umbrellaRotation: UmbrellaRotation | null;
+  /** Signatures of the ways in which the tenant was last seen to differ. */
+  sighted: string[];
 }
 
 export interface OpenIntent {
@@ -317,7 +322,10 @@ export type NewIntent = Pick<OpenIntent, 'id' | 'key' | 'action'> & { request: u
 
 /** `spec-changed`: another spec, a pause, a deletion or a rollback came since this run began, or holds it (rulings 13, 18). */
 export type IntentVerdict =
-  { granted: true } | { granted: false; because: 'claim-lost' | 'spec-changed' | 'already-open' | 'cap' };
+  | { granted: true }
+  | { granted: false; because: 'claim-lost' | 'spec-changed' | 'already-open' | 'cap' }
+  /** The fleet's brake was set, or holds the tenant anew, since this run looked. */
+  | { granted: false; because: 'braked'; brake: Hold };
 
 export interface NewEvent {
   type: string;
@@ -408,11 +416,29 @@ export interface IntentBounds extends Decided {
   rotation: { id: string; wishedAt: string | null } | null;
 }
 
+/** What became of the brake by what a tenant was seen to show. */
+export interface Sighted {
+  /** The brake that holds the tenant; null: none does. */
+  brake: Hold | null;
+  /** Brakes that were set or ended by it, as the fleet's events. */
+  news: NewEvent[];
+}
+
 export interface Reconciles {
   snapshot(tenantId: string): Promise<Snapshot | null>;
   /**
+   * Keeps in which ways a tenant differs now, before anything is done about it; sets the brake where too many
+   * tenants came to differ alike, and ends one that no tenant shows any more. Counted by one at a time, whoever
+   * asks. `brakeId`: of the brake that is set, if one is. Null: the claim was lost.
+   */
+  sight(
+    claim: Claim,
+    sightings: Sighting[],
+    bounds: BrakeBounds & { brakeId: string },
+  ): Promise<Sighted | null>;
+  /**
    * Commits an intent before its effect, if the claim holds, the tenant is still as this run began with it, and
-   * the fleet's cap allows it (rulings 7, 12).
+   * neither the fleet's cap nor its brake forbids it (rulings 7, 12).
    */
   openIntent(claim: Claim, intent: NewIntent, bounds: IntentBounds): Promise<IntentVerdict>;
   /**
@@ -421,7 +447,10 @@ export interface Reconciles {
    * ISO 8601, or null: it waits.
    */
   admitRotation(claim: Claim, rotationId: string, limit: number | null): Promise<string | null>;
-  /** Writes everything and gives the claim back; false: the claim was lost and nothing was written. */
+  /**
+   * Writes everything and gives the claim back; false: the claim was lost and nothing was written. Hand-offs that
+   * were decided on before the brake came to hold the tenant are not opened, and the tenant is due again.
+   */
   record(claim: Claim, result: Result): Promise<boolean>;
 }
 
@@ -437,6 +466,8 @@ export interface Census {
   late: number;
   /** Intents of which it is not known yet what became. */
   openIntents: number;
+  /** Brakes that are on. */
+  braked: number;
   /** Key-encryption keys that something may be sealed under: one, or two while the key is changed. */
   keks: { kid: string; createdAt: string }[];
 }
@@ -468,3 +499,5 @@ export type * from './deliveries.ts';
 export type * from './umbrella-store.ts';
 /** What the vault needs of it. */
 export type * from './keyring.ts';
+/** What people ask of the fleet's brake. */
+export type * from './brakes.ts';

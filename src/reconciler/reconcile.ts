@@ -1,3 +1,4 @@
+import type { BrakeBounds } from '../domain/brake.ts';
 import { ready, type Condition } from '../domain/condition.ts';
 import type { HeldCredential } from '../domain/credential.ts';
 import { deletionWaitsFor, leftBehind, type Deletion } from '../domain/deletion.ts';
@@ -40,11 +41,15 @@ export interface ReconcileDeps extends ActDeps {
   vault: Vault;
   /** 0 ≤ x < 1; spreads retries. */
   random: () => number;
+  /** Hears of brakes that were set or ended. */
+  onBrake?: (news: NewEvent) => void;
 }
 
 export interface ReconcileLimits extends ActLimits {
   /** Rotations that may be in flight in the whole fleet. */
   rotationsInFlight: number;
+  /** When the fleet's brake is set (design.md §7). */
+  brake: BrakeBounds;
   /** Ms for all calls of one reconcile; what is left of the lease is for recording. */
   callsMs: number;
 }
@@ -89,27 +94,66 @@ export async function reconcile(
     snapshot.intents.length === 0
       ? first
       : { look: first.look, judged: judge(snapshot, first.look, standing, deps.clock.now()) };
+  // Before anything is done about what differs: that it does is kept, and counted over the fleet.
+  const sight = sighter(deps, claimed, snapshot, limits);
+  const counted = await sight(last, standing);
+  if (!counted) return { end: 'lost' };
+  last = counted;
   const acted = await actOn(deps, claimed, snapshot, keys, context, last.judged, limits);
   if (acted.lost) return { end: 'lost' };
-  if (acted.sent || acted.capReached) {
+  if (acted.sent || acted.capReached || acted.brake) {
     const after: Standing = {
+      ...standing,
       facts: acted.sent ? last.judged.status.facts : standing.facts,
       owned: [...last.judged.owned, ...acted.owned],
       unsettled: [...standing.unsettled, ...acted.unsettled],
       capReached: acted.capReached,
-      rotationId: standing.rotationId,
+      brake: acted.brake ?? last.judged.ground.brake,
     };
     // What was done is believed when it was seen, so that the status tells what is, not what was sent.
     const switched = [...(last.look.memory.switched ?? []), ...acted.switched];
     last = acted.sent
       ? await lookWith(after, { ...last.look.memory, ...(switched.length > 0 ? { switched } : {}) })
       : { look: last.look, judged: judge(snapshot, last.look, after, deps.clock.now()) };
+    const recounted = await sight(last, after);
+    if (!recounted) return { end: 'lost' };
+    last = recounted;
   }
 
   // Stopped in the middle: what was not seen is no weather, and what was done is in its intents.
   if (signal.aborted) return { end: 'lost' };
   const { run, result } = conclude(deps, { claimed, snapshot, context, started, looked, acted, ...last });
   return (await deps.reconciles.record(claim, result)) ? { end: 'recorded', run } : { end: 'lost' };
+}
+
+interface Seen {
+  look: Look;
+  judged: Judgement;
+}
+
+/**
+ * Keeps in which ways a tenant was seen to differ, where that is other than what is kept, and judges anew what the
+ * brake changes about it; null: the claim was lost.
+ */
+function sighter(
+  { reconciles, ids, clock, onBrake }: ReconcileDeps,
+  { claim }: ClaimedTenant,
+  snapshot: Bound,
+  limits: ReconcileLimits,
+): (seen: Seen, standing: Standing) => Promise<Seen | null> {
+  let kept = new Set(snapshot.sighted);
+  return async ({ look, judged }, standing) => {
+    const { sightings } = judged;
+    const same = sightings.length === kept.size && sightings.every(({ signature }) => kept.has(signature));
+    if (same) return { look, judged };
+    const counted = await reconciles.sight(claim, sightings, { ...limits.brake, brakeId: ids.next() });
+    if (!counted) return null;
+    kept = new Set(sightings.map(({ signature }) => signature));
+    for (const news of counted.news) onBrake?.(news);
+    const { brake } = counted;
+    if (brake?.id === judged.ground.brake?.id) return { look, judged };
+    return { look, judged: judge(snapshot, look, { ...standing, brake }, clock.now()) };
+  };
 }
 
 /** A tenant as it is stored, with what its keys open to; for whoever only looks. */
@@ -203,6 +247,17 @@ function whatStands(
       owned,
       unsettled: intents.map(({ key }) => key),
       capReached: false,
+      brake: snapshot.tenant.brake,
+      before: {
+        sighted: snapshot.sighted,
+        facts: same ? status.facts : noFacts(),
+        drift: status?.drift ?? [],
+        conditions: status?.conditions ?? [],
+        specChanged:
+          status !== null &&
+          status.observedGeneration !== snapshot.tenant.generation &&
+          Object.values(status.facts).some((fact) => 'value' in fact),
+      },
       rotationId,
     },
     memory: {
@@ -244,6 +299,7 @@ const NOTHING_DONE: Acted = {
   lost: false,
   sent: false,
   capReached: false,
+  brake: null,
   actions: [],
   settled: [],
   owned: [],
@@ -262,7 +318,7 @@ async function actOn(
   { ground, status }: Judgement,
   limits: ActLimits,
 ): Promise<Acted> {
-  if (whyNoWrite(snapshot.tenant) !== null || !management) return NOTHING_DONE;
+  if (whyNoWrite(ground) !== null || !management) return NOTHING_DONE;
   return act(deps, { claim, snapshot, context, management, ground, steps: status.plan.steps }, limits);
 }
 
@@ -408,7 +464,7 @@ function handoffChanges(
 ): HandoffChange[] {
   const { spec } = tenant;
   const deadline = new Date(now.getTime() + toMs(spec.handoffs.deadline)).toISOString();
-  const mayOpen = whyNoWrite(tenant) === null;
+  const mayOpen = whyNoWrite(ground) === null;
   return progress(ground, handoffs, status.plan, candidates, mayOpen).map((decision) =>
     decision.change === 'open'
       ? { ...decision, id: ids.next(), deadline, automation: automationOf(spec, decision.kind, ground) }

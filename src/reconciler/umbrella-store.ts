@@ -1,3 +1,4 @@
+import type { Hold } from '../domain/brake.ts';
 import type { CredentialState } from '../domain/credential.ts';
 import type { Facts } from '../domain/observation.ts';
 import type { Pause } from '../domain/pause.ts';
@@ -26,6 +27,8 @@ export interface KeyHolder {
   spec: TenantSpec;
   deleting: boolean;
   pause: Pause | null;
+  /** The fleet's brake that holds the tenant; null: none does. */
+  brake: Hold | null;
   credentialId: string;
   purpose: UmbrellaPurpose;
   state: Extract<CredentialState, 'active' | 'superseded'>;

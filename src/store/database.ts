@@ -22,7 +22,14 @@ export function* batches<T>(rows: readonly T[]): Generator<T[]> {
 const ROWS_AT_ONCE = 500;
 
 /** Advisory locks that Parasol takes: `pg_advisory_lock(space, lock)`. */
-export const LOCKS = { space: 0x70617261, migrate: 1, intents: 2, rotations: 3, occupancy: 4 } as const;
+export const LOCKS = {
+  space: 0x70617261,
+  migrate: 1,
+  intents: 2,
+  rotations: 3,
+  occupancy: 4,
+  brake: 5,
+} as const;
 
 /** The database refused or could not be reached. `code` is PostgreSQL's SQLSTATE, or Node's error code. */
 export class StoreError extends Error {

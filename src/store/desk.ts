@@ -15,6 +15,7 @@ import type {
   TenantWrite,
 } from '../reconciler/ports.ts';
 import { addAudit, addAudits, noteRefusal } from './audit.ts';
+import { listBrakes, releaseBrake } from './brake-desk.ts';
 import { addCredential, addCredentials, credentialsOf, toCredential, toRecord } from './credentials.ts';
 import type { Database, Executor } from './database.ts';
 import { StoreError, toStoreError } from './database.ts';
@@ -425,6 +426,13 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
         : sql`select tenant_id as id, id as subject from handoffs where id = ${about.handoff}`;
     await noteRefusal(db, caller, found, permission);
   },
+
+  // The fleet is nobody's who is bound to some of its tenants.
+  brakes: async (limit) => (caller.scope === null ? listBrakes(db, limit) : []),
+  releaseBrake: async (id, tenant, release) =>
+    caller.scope === null
+      ? db.transaction((tx) => releaseBrake(tx, caller, { id, tenant, ...release }))
+      : { ok: false, because: 'no-brake' },
 
   submitHandoff: (id, { by, attested, candidate, events, cause }) =>
     db.transaction(async (tx) => {

@@ -12,7 +12,8 @@ export const events = pgTable(
   'events',
   {
     id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
-    tenantId: text('tenant_id').notNull(),
+    /** Null: it is the fleet's. */
+    tenantId: text('tenant_id'),
     at: instant('at').notNull().defaultNow(),
     type: text('type').notNull(),
     message: text('message').notNull(),
@@ -28,15 +29,18 @@ export const events = pgTable(
   ],
 );
 
-/** Who follows the tenant or the log hears of it once it is committed. */
-export const addEvents = (tx: Executor, tenantId: string, added: NewEvent[]): Promise<void> =>
+/** Of a tenant, or of the fleet (null). Who follows the tenant or the log hears of it once it is committed. */
+export const addEvents = (tx: Executor, tenantId: string | null, added: NewEvent[]): Promise<void> =>
   addEventsOf(
     tx,
     added.map((event) => ({ tenantId, ...event })),
   );
 
 /** Events of many tenants. */
-export async function addEventsOf(tx: Executor, added: (NewEvent & { tenantId: string })[]): Promise<void> {
+export async function addEventsOf(
+  tx: Executor,
+  added: (NewEvent & { tenantId: string | null })[],
+): Promise<void> {
   for (const some of batches(added)) {
     await tx
       .insert(events)

@@ -39,6 +39,15 @@ const PRUNE_EVENTS = `
   )
   select count(*)::int as rows from gone`;
 
+/**
+ * What tenants no longer show is needed for the brake's window, which is no longer than that. A row is found by its
+ * place: its key is two columns.
+ */
+const PRUNE_SIGHTINGS = `
+  delete from sightings where ctid = any (array(
+    select ctid from sightings where gone_at < least(${CUTOFF}, now() - interval '30 days')
+     order by gone_at limit $2 for update skip locked))`;
+
 const CENSUS = `
   select
     (select coalesce(jsonb_agg(t), '[]') from (
@@ -56,6 +65,7 @@ const CENSUS = `
     (select count(*)::int from tenants where next_run_at < now() - interval '1 minute') as late,
     (select count(*)::int from intents
       where outcome in ('open', 'unknown') and tenant_id is not null) as "openIntents",
+    (select count(*)::int from brakes where released_at is null and ended_at is null) as braked,
     (select coalesce(jsonb_agg(k), '[]') from (
        select kid, created_at as "createdAt" from vault_checks where sealed is not null) as k) as keks`;
 
@@ -67,6 +77,7 @@ export const createHousekeeping = (db: Database): Housekeeping => ({
     let rows = 0;
     for (const table of ['runs', 'intents'] as const)
       rows += (await pool.query(deletion(table), given)).rowCount ?? 0;
+    rows += (await pool.query(PRUNE_SIGHTINGS, given)).rowCount ?? 0;
     // One that goes without ever having had a place would be missed by nobody.
     await placeEvents(pool);
     const { rows: gone } = await pool.query<{ rows: number }>(PRUNE_EVENTS, given);

@@ -1,10 +1,21 @@
 import { and, eq, sql } from 'drizzle-orm';
 import type pg from 'pg';
 import { ready } from '../domain/condition.ts';
+import type { Hold } from '../domain/brake.ts';
 import { listedFindings } from '../domain/listing.ts';
 import type { Pause } from '../domain/pause.ts';
 import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
-import type { Claim, Reconciles, Result, RunRecord, Snapshot, StoredStatus } from '../reconciler/ports.ts';
+import type {
+  Claim,
+  HandoffChange,
+  Reconciles,
+  Result,
+  RunRecord,
+  Snapshot,
+  StoredStatus,
+} from '../reconciler/ports.ts';
+import { brakeOf, forgetSightings, sight } from './brakes.ts';
+import { BRAKE_NOW, SIGHTED } from './brake-sql.ts';
 import { iso, keepable, toJson } from './columns.ts';
 import { changeCredentials, credentials, toCredential } from './credentials.ts';
 import type { Database, Executor } from './database.ts';
@@ -38,7 +49,8 @@ import { ROTATION_OF_TENANT } from './umbrella-keys.ts';
  * that holds.
  */
 const SNAPSHOT = `
-  select tenants.id, row_to_json(tenants) as tenant, ${PAUSE_NOW} as pause,
+  select tenants.id, row_to_json(tenants) as tenant, ${PAUSE_NOW} as pause, ${BRAKE_NOW} as brake,
+    ${SIGHTED} as sighted,
     case when statuses.version = asked.version
          then json_build_object('version', asked.version, 'observed_at', observed_at)
          else row_to_json(statuses) end as status,
@@ -68,6 +80,8 @@ interface SnapshotRow {
   owned: Json[];
   rotation: Json | null;
   umbrella_rotation: UmbrellaRotation | null;
+  sighted: string[];
+  brake: Hold | null;
 }
 
 /** The columns of a status that hold more than a word. */
@@ -169,11 +183,18 @@ export function createReconciles(db: Database, queue: Pick<Queue, 'ready' | 'sen
       return ids.map((id) => byId.get(id) ?? null);
     }, MOST_TOGETHER),
 
+    sight: (claim, sightings, bounds) =>
+      db.transaction(async (tx) =>
+        (await lockClaimed(tx, claim)) ? sight(tx, claim.tenantId, sightings, bounds) : null,
+      ),
+
     openIntent: (claim, intent, { generation, decisions, deleting, perHour, rotation }) =>
       db.transaction(async (tx) => {
         const row = await lockClaimed(tx, claim);
         if (!row) return { granted: false, because: 'claim-lost' };
         const decided = row.generation !== generation || row.decisions !== decisions;
+        const brake = await brakeOf(tx, claim.tenantId);
+        if (!decided && brake) return { granted: false, because: 'braked', brake };
         if (decided || row.held || row.deleting !== deleting) {
           return { granted: false, because: 'spec-changed' };
         }
@@ -215,15 +236,24 @@ export function createReconciles(db: Database, queue: Pick<Queue, 'ready' | 'sen
             await tx.delete(tenants).where(eq(tenants.id, tenantId));
             await tx.execute(sql`select pg_notify(${CHANGE_CHANNEL}, ${tenantId})`);
             known.forget(tenantId);
+            await forgetSightings(tx);
             return true;
           }
+          const late = result.handoffs.some(opensHandoff) && (await brakeOf(tx, tenantId)) !== null;
           await changeCredentials(tx, tenantId, result.credentials);
-          await changeHandoffs(tx, tenantId, result.handoffs, queue.send);
+          await changeHandoffs(
+            tx,
+            tenantId,
+            late ? result.handoffs.filter((one) => !opensHandoff(one)) : result.handoffs,
+            queue.send,
+          );
           await settleIntents(tx, tenantId, result.intents);
           await addOwned(tx, tenantId, result.owned);
           if (result.pauseOver) await forgetPause(tx, tenantId, result.pauseOver);
           if (result.rotation) await keepRotation(tx, result.rotation.now, result.rotation.heeded);
-          return (await recordAll(client, RECORD, [recordingOf(claim, result)])).has(tenantId);
+          const next = late ? { ...result.next, inMs: 0 } : result.next;
+          const recording = recordingOf(claim, { ...result, next });
+          return (await recordAll(client, RECORD, [recording])).has(tenantId);
         });
       } finally {
         client.release();
@@ -245,11 +275,14 @@ function statusIn(
   return statusOf(findings, iso(row.observedAt));
 }
 
+/** Nothing is asked of people that was decided on before the brake came to hold the tenant. */
+const opensHandoff = ({ change }: HandoffChange): boolean => change === 'open';
+
 /** A row of the database as the ports know it. */
 function toSnapshot(row: SnapshotRow, status: StoredStatus | null): Snapshot {
   const held = row.credentials.map((one) => rowOf(credentials, one));
   return {
-    tenant: toTenant({ ...rowOf(tenants, row.tenant), pause: row.pause }),
+    tenant: toTenant({ ...rowOf(tenants, row.tenant), pause: row.pause, brake: row.brake }),
     status,
     credentials: held.map(toCredential),
     // Of a dead one too, as long as it is there: that it stays dead is looked at (rulings 19).
@@ -259,6 +292,7 @@ function toSnapshot(row: SnapshotRow, status: StoredStatus | null): Snapshot {
     owned: row.owned.map((one) => toOwned(rowOf(ownedObjects, one))),
     rotation: row.rotation && toRotation(rowOf(rotations, row.rotation)),
     umbrellaRotation: row.umbrella_rotation,
+    sighted: row.sighted,
   };
 }
 

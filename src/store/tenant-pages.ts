@@ -1,6 +1,7 @@
 import { sql, type SQL } from 'drizzle-orm';
 import type { Scope } from '../domain/access.ts';
 import type { Condition } from '../domain/condition.ts';
+import type { Hold } from '../domain/brake.ts';
 import type { Observed } from '../domain/readiness.ts';
 import type { Pause } from '../domain/pause.ts';
 import { EVERYBODY, type TenantFilter, type TenantSort } from '../domain/tenant-filter.ts';
@@ -10,6 +11,7 @@ import { datedConditions } from './findings.ts';
 import type { Executor } from './database.ts';
 import { listings, RANK, SINCE } from './listings.ts';
 import { rowOf, type Json } from './rows.ts';
+import { BRAKE_NOW } from './brake-sql.ts';
 import { PAUSE_NOW, tenants, toTenant } from './tenants.ts';
 import { visibleTo } from './visible.ts';
 
@@ -61,6 +63,7 @@ interface PageRow extends Record<string, unknown> {
   key: string;
   tenant: Json;
   pause: Pause | null;
+  brake: Hold | null;
   unready_since: Date | null;
   drift: number;
   conditions: Condition[] | null;
@@ -128,7 +131,8 @@ export function pageQuery(
        order by ${by}, ${id}
        limit ${limit + 1}
     )
-    select ${sql.raw(text)} as key, row_to_json(tenants) as tenant, ${sql.raw(PAUSE_NOW)} as pause, page.unready_since, page.drift,
+    select ${sql.raw(text)} as key, row_to_json(tenants) as tenant, ${sql.raw(PAUSE_NOW)} as pause, ${sql.raw(BRAKE_NOW)} as brake,
+           page.unready_since, page.drift,
            statuses.conditions, statuses.observed_at
       from page
       join tenants on tenants.id = page.tenant_id
@@ -136,8 +140,8 @@ export function pageQuery(
      order by page.by, page.tenant_id`;
 }
 
-const toRow = ({ tenant, pause, unready_since, drift, ...row }: PageRow): TenantRow => ({
-  tenant: toTenant({ ...rowOf(tenants, tenant), pause }),
+const toRow = ({ tenant, pause, brake, unready_since, drift, ...row }: PageRow): TenantRow => ({
+  tenant: toTenant({ ...rowOf(tenants, tenant), pause, brake }),
   observed: toObserved(row),
   unreadySince: unready_since && isoOrNull(new Date(unready_since)),
   drift,

@@ -1,10 +1,13 @@
-import { getTableColumns, sql } from 'drizzle-orm';
+import { getTableColumns, inArray, sql } from 'drizzle-orm';
 import { bigint, boolean, check, index, integer, pgTable, uniqueIndex } from 'drizzle-orm/pg-core';
+import type { Hold } from '../domain/brake.ts';
 import type { Deletion } from '../domain/deletion.ts';
 import type { Pause } from '../domain/pause.ts';
 import type { TenantSpec } from '../domain/tenant.ts';
 import type { StoredTenant } from '../reconciler/ports.ts';
+import { BRAKE_NOW, HELD_BY_BRAKE } from './brake-sql.ts';
 import { instant, iso, isoOrNull, jsonb, text } from './columns.ts';
+import type { Executor } from './database.ts';
 
 /**
  * How each tenant should be, and on the same row the claim to run it: so that a claim, its fence and what a
@@ -57,13 +60,20 @@ export const PAUSE_NOW = `tenants.pause || jsonb_build_object('leftMs',
     ceil(extract(epoch from (tenants.pause ->> 'until')::timestamptz - now()) * 1000)::bigint)`;
 export const PAUSE = sql<Pause | null>`${sql.raw(PAUSE_NOW)}`;
 
+/** The fleet's brake that holds a tenant. */
+export const BRAKE = sql<Hold | null>`${sql.raw(BRAKE_NOW)}`;
+
 /** A tenant's row as it is read. */
-export const tenantColumns = { ...getTableColumns(tenants), pause: PAUSE };
-export type TenantRow = Omit<typeof tenants.$inferSelect, 'pause'> & { pause: Pause | null };
+export const tenantColumns = { ...getTableColumns(tenants), pause: PAUSE, brake: BRAKE };
+export type TenantRow = Omit<typeof tenants.$inferSelect, 'pause'> & {
+  pause: Pause | null;
+  brake: Hold | null;
+};
 
 /** `whyNoWrite` in SQL: whether no write may leave for a tenant. */
 export const NO_WRITE_NOW = `(tenants.spec ->> 'mode' <> 'repair' or coalesce((tenants.spec -> 'paused')::boolean, false)
-    or (tenants.pause is not null and coalesce((tenants.pause ->> 'until')::timestamptz > now(), true)))`;
+    or (tenants.pause is not null and coalesce((tenants.pause ->> 'until')::timestamptz > now(), true))
+    or ${HELD_BY_BRAKE})`;
 export const NO_WRITE = sql<boolean>`${sql.raw(NO_WRITE_NOW)}`;
 /** `whyHeld` in SQL: whether nothing of a tenant may be changed. */
 export const HELD = sql<boolean>`(tenants.deleting or ${NO_WRITE})`;
@@ -79,8 +89,20 @@ export const toTenant = (row: TenantRow): StoredTenant => ({
   updatedAt: iso(row.updatedAt),
   deleting: row.deleting,
   deletion: row.deletion,
+  brake: row.brake,
   triggerSeq: row.triggerSeq,
   handledSeq: row.handledSeq,
   failures: row.failures,
   nextReconcileAt: row.claimOwner === null ? isoOrNull(row.nextRunAt) : null,
 });
+
+/** In the order of their ids, as whoever locks several tenants does: two such never wait for each other. */
+export async function lockTenants(tx: Executor, ids: string[]): Promise<string[]> {
+  const locked = await tx
+    .select({ id: tenants.id })
+    .from(tenants)
+    .where(inArray(tenants.id, ids))
+    .orderBy(sql`${tenants.id} collate "C"`)
+    .for('update');
+  return locked.map(({ id }) => id);
+}

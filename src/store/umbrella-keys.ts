@@ -20,7 +20,7 @@ import { addEvents } from './events.ts';
 import { dated } from './findings.ts';
 import { intents, intentsOfLastHour } from './intents.ts';
 import { statuses } from './statuses.ts';
-import { HELD, PAUSE, tenants } from './tenants.ts';
+import { BRAKE, HELD, lockTenants, PAUSE, tenants } from './tenants.ts';
 import { triggerTenant } from './trigger.ts';
 import { requireKeyInUse } from './vault-checks.ts';
 
@@ -353,17 +353,6 @@ const lockClaimed = async (tx: Executor, claim: KeyClaim): Promise<boolean> =>
   (await tx.select({ id: umbrellaKeys.id }).from(umbrellaKeys).where(isClaimed(claim)).for('update'))
     .length === 1;
 
-/** In the order of their ids, as whoever locks several tenants does: two such never wait for each other. */
-async function lockTenants(tx: Executor, ids: string[]): Promise<string[]> {
-  const locked = await tx
-    .select({ id: tenants.id })
-    .from(tenants)
-    .where(inArray(tenants.id, ids))
-    .orderBy(sql`${tenants.id} collate "C"`)
-    .for('update');
-  return locked.map(({ id }) => id);
-}
-
 /**
  * What the last door asks, in one statement: the claim, what each tenant of the key allows, and that nobody uses
  * what is to go. A pair that nobody looked at yet may be of any key.
@@ -496,6 +485,7 @@ async function holdersOf(tx: Executor, { identity, rotation }: StoredUmbrellaKey
       spec: tenants.spec,
       deleting: tenants.deleting,
       pause: PAUSE,
+      brake: BRAKE,
       credentialId: credentials.id,
       purpose: credentials.purpose,
       state: credentials.state,

@@ -18,6 +18,7 @@ import { tenantInputSchema, tenantSpecSchema, type TenantInput } from '../../src
 import type {
   AdoptionView,
   Answer,
+  BrakeView,
   Commands,
   CredentialView,
   CustomerView,
@@ -127,6 +128,30 @@ export const rotation: RotationRecordView = {
   history: [{ phase: 'Pending', at: AT, evidence: 'audit' }],
   notices: [],
   outcome: null,
+  endedAt: null,
+};
+
+export const BRAKE_ID = '01996f7e-0000-7000-8000-000000000003';
+export const brake: BrakeView = {
+  id: BRAKE_ID,
+  state: 'on',
+  signatures: ['members.*.active different'],
+  what: ['members.*.active is different'],
+  setAt: AT,
+  counted: 5,
+  fleet: 20,
+  held: ['birch', 'cedar'],
+  canaries: [
+    {
+      tenant: 'acme',
+      at: AT,
+      by: 'Ada',
+      reason: 'looked',
+      conforms: true,
+      run: { id: 'run-1', outcome: 'succeeded', summary: 'ready: True', actions: [] },
+    },
+  ],
+  released: null,
   endedAt: null,
 };
 
@@ -429,6 +454,10 @@ export const fakeCommands = () => {
     ),
     rotate: vi.fn<Commands['rotate']>(async () => yes({ rotation: ROTATION_ID, trigger: 9 })),
     rollback: vi.fn<Commands['rollback']>(async () => yes({ rotation: ROTATION_ID, trigger: 10 })),
+    brakes: vi.fn<Commands['brakes']>(async () => [brake]),
+    releaseBrake: vi.fn<Commands['releaseBrake']>(async () =>
+      yes({ triggered: [{ tenant: 'acme', trigger: 11 }] }),
+    ),
     rotations: vi.fn<Commands['rotations']>(async () => yes([rotation])),
     audit: vi.fn<Commands['audit']>(async () => yes(audit)),
     reveal: vi.fn<Commands['reveal']>(async (_, { by }) =>
@@ -479,6 +508,7 @@ export const BODIES: Record<string, object> = {
   'PUT /tenants/:id/credentials/automation': { secret: `whsec_${Buffer.alloc(24, 1).toString('base64')}` },
   'POST /automation/answers': { done: true },
   'POST /tokens': { name: 'ci', role: 'operator', tenants: ['acme'], expires: '90d' },
+  'POST /brakes/:id/release': { by: 'Ada', reason: 'looked' },
   'POST /handoffs/:id/claim': { by: 'Ada' },
   'POST /handoffs/:id/release': { by: 'Ada' },
   'POST /tenants/:id/rotations': { by: 'Ada', reason: 'audit' },

@@ -489,6 +489,7 @@ export class World {
       triggerSeq: 1,
       handledSeq: 1,
       failures: 0,
+      brake: null,
       nextReconcileAt: null,
     };
   }
@@ -506,7 +507,9 @@ export class World {
           owned: [...this.owned],
           rotation: this.rotation,
           umbrellaRotation: null,
+          sighted: [],
         }),
+      sight: () => Promise.resolve({ brake: null, news: [] }),
       openIntent: (_, intent, { generation, decisions, rotation }) => {
         if (this.#weather.crash === 'before a write') {
           return Promise.resolve({ granted: false, because: 'claim-lost' });
@@ -723,4 +726,10 @@ const CLAIMED = {
   trigger: 'schedule',
   runSeq: 1,
 };
-const LIMITS = { repairsPerHour: 1_000_000, writeMs: 1_000, rotationsInFlight: 1, callsMs: 60_000 };
+const LIMITS = {
+  repairsPerHour: 1_000_000,
+  writeMs: 1_000,
+  rotationsInFlight: 1,
+  callsMs: 60_000,
+  brake: { windowMs: 3_600_000, share: 0.2, least: 5 },
+};

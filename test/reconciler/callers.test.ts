@@ -235,6 +235,7 @@ describe('tenants outside of a scope', () => {
     ['resume', (commands, id) => commands.resume(id, ASKED)],
     ['delete', (commands, id) => commands.deleteTenant(id, leaving())],
     ['take a deletion back', (commands, id) => commands.keepTenant(id, ASKED)],
+    ['brake', (commands, id) => commands.releaseBrake('b', id, { ...ASKED, withoutCanary: false })],
     ['replace', (commands, id) => commands.replaceTenant(input(id), null)],
     ['create', (commands, id) => commands.createTenant(input(id))],
     ['apply', (commands, id) => commands.apply([input(id)], { dryRun: false })],

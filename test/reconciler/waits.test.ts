@@ -17,6 +17,7 @@ const recordOf = (id: string, generation: number): TenantRecord => ({
     deleting: false,
     deletion: null,
     pause: null,
+    brake: null,
     decisions: 0,
     triggerSeq: 1,
     handledSeq: 1,

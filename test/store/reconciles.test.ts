@@ -430,6 +430,7 @@ describe('what is kept for a time', () => {
       rotations: [{ phase: 'Pending', stuck: true, count: 1 }],
       late: 0,
       openIntents: 0,
+      braked: 0,
       keks: [],
     });
     await store.keyring.first('aaaa', 'sealed');

@@ -17,7 +17,8 @@ export async function objectionTo(
   pass: ApiKeyPass,
   hasTime: () => boolean,
 ): Promise<Failure | null> {
-  const held = whyNoWrite({ spec, pause: pass.pause });
+  // Whether the fleet's brake holds it is asked of the database, by `confirm`.
+  const held = whyNoWrite({ spec, pause: pass.pause, brake: null });
   if (held !== null) return barred(held);
   if ('makes' in leaving && leaving.makes !== pass.name)
     return barred(`no key ${leaving.makes} is to be made`);
