@@ -7,6 +7,7 @@ import { addDeletion } from './delete-commands.ts';
 import { addFleet } from './fleet-commands.ts';
 import { addExport } from './export-commands.ts';
 import { addHandoffs } from './handoff-commands.ts';
+import { addInit } from './init-commands.ts';
 import { EXIT, type CliIo } from './io.ts';
 import { addProcesses } from './process-commands.ts';
 import { addReading } from './reading-commands.ts';
@@ -62,6 +63,7 @@ export function buildProgram(io: CliIo): Command {
   addReading(program, context);
   addChanging(program, context);
   addApply(program, context);
+  addInit(program, context);
   addAdoption(program, context);
   addDeletion(program, context);
   addHandoffs(program, context);

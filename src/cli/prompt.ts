@@ -7,6 +7,9 @@ export const UMBRELLA_LABELS = ['Key', 'Secret'] as const;
 /** What was given for a secret cannot be used; nothing was sent. */
 export class BadSecretInput extends Error {}
 
+/** The person left, or the input ended. */
+export class GivenUp extends BadSecretInput {}
+
 /**
  * Two secret lines: asked for without echo on a terminal, else the two lines of standard input. They are never
  * arguments, which every user of the machine could read.
@@ -39,8 +42,20 @@ async function readSecrets(
   return values;
 }
 
-/** One line as it is typed on a terminal, shown; what is pasted after it is dropped. */
+/** One line as it is typed on a terminal, shown; what is pasted after it is dropped. Nothing, where it ends. */
 export async function readLine(io: Pick<CliIo, 'stdin' | 'stderr'>, question: string): Promise<string> {
+  return (await lineTyped(io, question)) ?? '';
+}
+
+/** Likewise, for a row of questions: who ends the input gives all of them up. */
+export async function typedLine(io: Pick<CliIo, 'stdin' | 'stderr'>, question: string): Promise<string> {
+  const line = await lineTyped(io, question);
+  if (line === null) throw new GivenUp('The input ended. What was answered so far is kept.');
+  return line;
+}
+
+/** Null: the input ended before a line did. */
+async function lineTyped(io: Pick<CliIo, 'stdin' | 'stderr'>, question: string): Promise<string | null> {
   const { stdin, stderr } = io;
   stderr.write(question);
   stdin.setEncoding('utf8');
@@ -53,7 +68,8 @@ export async function readLine(io: Pick<CliIo, 'stdin' | 'stderr'>, question: st
   } finally {
     stdin.pause();
   }
-  return (text.split(/[\r\n]/)[0] ?? '').trim();
+  const [line = '', ...rest] = text.split(/[\r\n]/);
+  return rest.length === 0 && line === '' ? null : line.trim();
 }
 
 const MOST_INPUT = 64 * 1024;
@@ -96,7 +112,7 @@ async function ask(
         const endsTwice = before === '\r' && key === '\n';
         before = key;
         if (endsTwice) continue;
-        if (key === '\u0003' || key === '\u0004') throw new BadSecretInput('Given up. Nothing was sent.');
+        if (key === '\u0003' || key === '\u0004') throw new GivenUp('Given up. Nothing was sent.');
         if (key === '\u007f' || key === '\b') line = line.slice(0, -1);
         else if (key === '\r' || key === '\n') {
           answers.push(line.trim());
@@ -107,7 +123,7 @@ async function ask(
         } else line += key;
       }
     }
-    throw new BadSecretInput('The input ended. Nothing was sent.');
+    throw new GivenUp('The input ended. Nothing was sent.');
   } finally {
     stdin.setRawMode?.(false);
     stdin.pause();
