@@ -110,9 +110,12 @@ export class Client {
   readonly #url: string;
   readonly #token: string | null;
 
-  constructor(url: string, token: string | null) {
+  readonly #answerWithinMs: number;
+
+  constructor(url: string, token: string | null, answerWithinMs = ANSWER_WITHIN_MS) {
     this.#url = url.replace(/\/+$/, '');
     this.#token = token;
+    this.#answerWithinMs = answerWithinMs;
   }
 
   /** Every tenant, all pages. */
@@ -397,7 +400,7 @@ export class Client {
     body: unknown,
     {
       headers = {},
-      withinMs = ANSWER_WITHIN_MS,
+      withinMs = this.#answerWithinMs,
     }: { headers?: Record<string, string>; withinMs?: number } = {},
   ): Promise<{ statusCode: number; text: string; headers: Record<string, string | string[] | undefined> }> {
     return this.#reach(async () => {
@@ -472,9 +475,9 @@ export class BadConnection extends Error {}
  * The client for what the environment says: `PARASOL_URL`, and `PARASOL_TOKEN`, `PARASOL_TOKEN_FILE` or, for a
  * service on this machine, the token that it made for itself under `PARASOL_DATA`.
  */
-export function clientFor(env: Environment): Client {
+export function clientFor(env: Environment, answerWithinMs?: number): Client {
   const url = urlOf(env);
-  return new Client(url.href, given(env, 'PARASOL_TOKEN') ?? localToken(url, env));
+  return new Client(url.href, given(env, 'PARASOL_TOKEN') ?? localToken(url, env), answerWithinMs);
 }
 
 /** The client that may read a key: by `PARASOL_REVEAL_TOKEN` or `PARASOL_REVEAL_TOKEN_FILE`, and by nothing else. */

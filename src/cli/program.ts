@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { addApply } from './apply-commands.ts';
 import { addBrake } from './brake-commands.ts';
+import { addCompletion } from './completion-commands.ts';
 import { Context, Refused } from './context.ts';
 import { addAdoption } from './adopt-commands.ts';
 import { addDeletion } from './delete-commands.ts';
@@ -76,6 +77,7 @@ export function buildProgram(io: CliIo): Command {
   addTokens(program, context);
   addVault(program, context);
   addProcesses(program, context);
+  addCompletion(program, context);
   return program;
 }
 
