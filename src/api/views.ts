@@ -86,7 +86,10 @@ const drift = z
     observed: z.string(),
     since: time,
     action: z.string(),
-    accepted: z.null(),
+    accepted: z
+      .object({ by: z.string(), reason: z.string(), until: time })
+      .nullable()
+      .describe('Who accepted it as it is; null: nobody.'),
   })
   .meta({ id: 'Drift' });
 

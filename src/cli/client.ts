@@ -6,6 +6,7 @@ import type { Handoff } from '../domain/handoff.ts';
 import type { Labels } from '../domain/labels.ts';
 import type { Purpose, TenantInput } from '../domain/tenant.ts';
 import type {
+  AcceptanceView,
   Applied,
   AdoptionView,
   CredentialView,
@@ -310,6 +311,23 @@ export class Client {
 
   resume(tenant: string, asked: Asked): Promise<{ trigger: number }> {
     return this.#call('POST', `/tenants/${encodeURIComponent(tenant)}/resume`, asked);
+  }
+
+  accept(
+    tenant: string,
+    asked: Asked & { path: string; expires: string; observed?: string },
+  ): Promise<{ trigger: number; until: string }> {
+    return this.#call('POST', `/tenants/${encodeURIComponent(tenant)}/accept`, asked);
+  }
+
+  withdrawAcceptance(tenant: string, asked: Asked & { path: string }): Promise<{ trigger: number }> {
+    return this.#call('POST', `/tenants/${encodeURIComponent(tenant)}/accept/withdraw`, asked);
+  }
+
+  /** Newest first; those that have ended too. */
+  async acceptances(tenant: string): Promise<AcceptanceView[]> {
+    const path = `/tenants/${encodeURIComponent(tenant)}/acceptances`;
+    return (await this.#call<{ items: AcceptanceView[] }>('GET', path)).items;
   }
 
   /** Newest first. */

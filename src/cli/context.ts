@@ -110,7 +110,9 @@ export const waitsForPerson = (handoffs: readonly Pick<Handoff, 'state' | 'claim
 export function codeOfStatus(status: StatusView): ExitCode {
   if (waitsForPerson(status.handoffs)) return EXIT.person;
   const current = status.observedGeneration === status.generation;
-  return status.ready === 'True' && status.drift.length === 0 && current ? EXIT.ok : EXIT.drift;
+  return status.ready === 'True' && status.drift.every(({ accepted }) => accepted) && current
+    ? EXIT.ok
+    : EXIT.drift;
 }
 
 export function duration(text: string): number {

@@ -1,5 +1,6 @@
 import type { Truth } from '../domain/condition.ts';
 import { AUTOMATION, isLive, type Automation, type Handoff, type HandoffContent } from '../domain/handoff.ts';
+import type { Drift } from '../domain/drift.ts';
 import type { Action, Step } from '../domain/action.ts';
 import type {
   CredentialView,
@@ -115,15 +116,20 @@ function conditionsPart(sheet: Sheet, { conditions }: StatusView): string[] {
   ];
 }
 
+const acceptedNote = ({ by, reason, until }: NonNullable<Drift['accepted']>, now: Date): string =>
+  `accepted by ${by} for ${span(until, now)} more: ${reason}`;
+
 function driftPart(sheet: Sheet, { drift }: StatusView): string[] {
   if (drift.length === 0) return [heading(sheet, 'Drift'), 'None that was seen.'];
   return [
     heading(sheet, 'Drift'),
     sheet.paper.table(
       ['PATH', 'DESIRED', 'OBSERVED'],
-      drift.flatMap(({ path, kind, desired, observed, since, action }): Row[] => [
+      drift.flatMap(({ path, kind, desired, observed, since, action, accepted }): Row[] => [
         [path, desired, observed],
-        ...note(`${kind} for ${span(since, sheet.now)}; ${action}`),
+        ...note(
+          `${kind} for ${span(since, sheet.now)}; ${accepted ? acceptedNote(accepted, sheet.now) : action}`,
+        ),
       ]),
     ),
   ];

@@ -1,3 +1,4 @@
+import { unaccepted, type Acceptance } from './acceptance.ts';
 import type { IntegrationMemory } from './condition.ts';
 import type { CredentialState, HeldCredential } from './credential.ts';
 import { activeKey, activeMember, compareAllowList, compareLevels, findMember, tooWeak } from './drift.ts';
@@ -19,6 +20,8 @@ export interface CandidateGround extends Seen {
   rotation: Rotation | null;
   /** Mode `repair`, not paused: a pair beside one that works is brought in by a rotation, else by a person. */
   mayRotate: boolean;
+  /** Acceptances in force. */
+  accepted: Acceptance[];
   memory: IntegrationMemory;
 }
 
@@ -76,11 +79,11 @@ function anotherServes(ground: CandidateGround, credential: HeldCredential): boo
  * and one that is alive and refused is to be deleted by a person. `active`: it may be used.
  */
 export function assess(
-  ground: Seen,
+  ground: Seen & Pick<CandidateGround, 'accepted'>,
   credential: HeldCredential,
   proof: Remembered<KeyProof> | undefined,
 ): CandidateDecision {
-  const { spec, observedAt } = ground;
+  const { spec, observedAt, accepted } = ground;
   const as = (becomes: CredentialState, because: string) => ({ credential, becomes, because });
   const keep = (because: string) => as('candidate', because);
 
@@ -96,14 +99,14 @@ export function assess(
   if (!member) return keep('ConnectWise did not tell whose key it is');
   if (!sameIdentifier(member, wanted)) return as('refused', `it belongs to ${member}, not to ${wanted}`);
   if (!slotOf(spec, wanted)) return as('refused', `the spec no longer names its member ${wanted}`);
-  const cells = compareLevels(spec.connectwise.role.levels, levels);
+  const cells = unaccepted(compareLevels(spec.connectwise.role.levels, levels), accepted);
   if (cells.length > 0) {
     return keep(
       `its levels are too ${cells.some(tooWeak) ? 'weak' : 'strong'}: the role is to be mended first`,
     );
   }
   if (!allowList) return keep('its allow list could not be read yet');
-  if (compareAllowList(spec.connectwise.role.tableSetup, allowList).length > 0) {
+  if (unaccepted(compareAllowList(spec.connectwise.role.tableSetup, allowList), accepted).length > 0) {
     return keep('the allow list is to be set first');
   }
   if (unreadable === undefined && credential.state === 'candidate') {

@@ -1,3 +1,4 @@
+import { acceptedWords, unaccepted } from './acceptance.ts';
 import type { Verdict } from './condition.ts';
 import {
   activeKey,
@@ -132,6 +133,15 @@ export function managementKeyValid(look: Look): Verdict {
   return yes('Valid', `Authenticates as ${member} and may read what it must, seen ${own.seen}.`);
 }
 
+/** What nobody accepted of these differences; the others in words, to stand alone or behind more. */
+function sorted<T extends Difference>(
+  { accepted }: Look,
+  differences: readonly T[],
+): { open: T[]; accepted: string; also: string } {
+  const words = acceptedWords(differences, accepted);
+  return { open: unaccepted(differences, accepted), accepted: words, also: words && ` ${words}` };
+}
+
 function describeDifferences(differences: Difference[]): string {
   const shown = differences
     .slice(0, 4)
@@ -189,12 +199,15 @@ function levelVerdict(look: Look, { cells, at, source }: LevelEvidence): Verdict
       ? `read from the role, ${ago(at)}`
       : `read with its key, as effective levels, ${ago(at)}: the role's settings were not readable`;
   if (cells.length === 0) return yes('LevelsExact', `Every level of ${name} is as specified (${how}).`);
-  const weak = cells.filter(tooWeak);
+  const { open, accepted, also } = sorted(look, cells);
+  if (open.length === 0)
+    return yes('Accepted', `Other levels of ${name} are as specified (${how}). ${accepted}`);
+  const weak = open.filter(tooWeak);
   const reason =
-    weak.length === 0 ? 'LevelsExcess' : weak.length === cells.length ? 'LevelsMissing' : 'LevelsDiffer';
+    weak.length === 0 ? 'LevelsExcess' : weak.length === open.length ? 'LevelsMissing' : 'LevelsDiffer';
   return no(
     reason,
-    `${describeDifferences(cells)} (${how}). Set them in System > Security Roles > ${name}: no API edits levels.`,
+    `${describeDifferences(open)} (${how}). Set them in System > Security Roles > ${name}: no API edits levels.${also}`,
   );
 }
 
@@ -228,9 +241,12 @@ export function tableSetupReady(look: Look): Verdict {
   if (differences.length === 0) {
     return yes('AllowListExact', `Table Setup allows exactly what is specified (${how}).`);
   }
+  const { open, accepted, also } = sorted(look, differences);
+  if (open.length === 0)
+    return yes('Accepted', `Else Table Setup allows what is specified (${how}). ${accepted}`);
   return no(
-    differences.some(({ kind }) => kind === 'missing') ? 'ItemsMissing' : 'ItemsExcess',
-    `${describeDifferences(differences)} (${how}). Set it in System > Security Roles > ${name} > System > Table Setup > customize: no API edits it.`,
+    open.some(({ kind }) => kind === 'missing') ? 'ItemsMissing' : 'ItemsExcess',
+    `${describeDifferences(open)} (${how}). Set it in System > Security Roles > ${name} > System > Table Setup > customize: no API edits it.${also}`,
   );
 }
 
@@ -241,7 +257,8 @@ export function membersReady(look: Look): Verdict {
   const differences = diff(spec, { members: facts.members!, candidates: {} }, credentials, {
     serving: servingMembers(look),
   });
-  if (differences.length > 0) return membersDiffer(differences, list.seen);
+  const { open, accepted, also } = sorted(look, differences);
+  if (open.length > 0) return membersDiffer(open, list.seen, also);
   const { items, controlSeen } = list.value;
   const unseen = expectedMembers(spec).filter((identifier) => !findMember(items, identifier));
   if (unseen.length > 0 && !controlSeen) {
@@ -250,13 +267,13 @@ export function membersReady(look: Look): Verdict {
       `No ${unseen.join(', no ')} in a list that lacks the management key's own member (seen ${list.seen}): let the management key read all API members.`,
     );
   }
-  return yes(
-    'AsSpecified',
-    `${activeMember(spec, credentials)} is active with role, level and location as specified, seen ${list.seen}.`,
-  );
+  const member = activeMember(spec, credentials);
+  return accepted === ''
+    ? yes('AsSpecified', `${member} is active with role, level and location as specified, seen ${list.seen}.`)
+    : yes('Accepted', `${member} is active, and else as specified, seen ${list.seen}. ${accepted}`);
 }
 
-function membersDiffer(differences: Difference[], seen: string): Verdict {
+function membersDiffer(differences: Difference[], seen: string, also: string): Verdict {
   const some = (test: (difference: Difference) => boolean) => differences.some(test);
   const reason = some(({ kind }) => kind === 'missing')
     ? 'MemberMissing'
@@ -267,7 +284,7 @@ function membersDiffer(differences: Difference[], seen: string): Verdict {
         : 'MemberDiffers';
   return no(
     reason,
-    `${describeDifferences(differences)} (seen ${seen}). Set it in System > Members > API Members, or see what \`parasol plan\` would do.`,
+    `${describeDifferences(differences)} (seen ${seen}). Set it in System > Members > API Members, or see what \`parasol plan\` would do.${also}`,
   );
 }
 
@@ -306,11 +323,12 @@ export function integrationKeyValid(look: Look): Verdict {
     );
   }
   const cells = compareLevels(spec.connectwise.role.levels, value.levels);
-  if (cells.length > 0) {
-    const weak = cells.filter(tooWeak);
+  const { open, accepted, also } = sorted(look, cells);
+  if (open.length > 0) {
+    const weak = open.filter(tooWeak);
     return no(
       weak.length > 0 ? 'TooWeak' : 'TooStrong',
-      `Effective levels of ${value.member}: ${describeDifferences(weak.length > 0 ? weak : cells)} (${seen}). Give it the role ${spec.connectwise.role.name} with exact levels.`,
+      `Effective levels of ${value.member}: ${describeDifferences(weak.length > 0 ? weak : open)} (${seen}). Give it the role ${spec.connectwise.role.name} with exact levels.${also}`,
     );
   }
   const age = ageOf(look, key.createdAt);
@@ -320,8 +338,9 @@ export function integrationKeyValid(look: Look): Verdict {
       `Parasol has held the key ${key.fingerprint} for ${lasting(key.createdAt)}; rotation.maxAge allows ${spec.rotation.maxAge}: ${anew}.`,
     );
   }
-  return yes(
-    'Valid',
-    `${key.fingerprint} authenticates as ${value.member} with exactly the levels specified, seen ${seen}; held for ${lasting(key.createdAt)}.`,
-  );
+  const whose = `${key.fingerprint} authenticates as ${value.member}`;
+  const since = `seen ${seen}; held for ${lasting(key.createdAt)}.`;
+  return accepted === ''
+    ? yes('Valid', `${whose} with exactly the levels specified, ${since}`)
+    : yes('Accepted', `${whose} and else with the levels specified, ${since} ${accepted}`);
 }

@@ -1,3 +1,4 @@
+import type { Acceptance } from './acceptance.ts';
 import {
   connectWiseReachable,
   integrationKeyValid,
@@ -64,6 +65,8 @@ export interface Circumstances {
   handoffs: Handoff[];
   /** A person's, apart from the spec's; null: none. */
   pause: Pause | null;
+  /** Acceptances in force. */
+  accepted: Acceptance[];
   /** The fleet's cap held a repair of this tenant back (rulings 12). */
   capReached: boolean;
   /** The fleet's brake that holds this tenant; null: none does. */

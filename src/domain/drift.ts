@@ -31,7 +31,8 @@ export interface Drift {
   since: string;
   /** `api:create-member`, `handoff:grant-role-levels`, or `none:` and why nobody may repair it. */
   action: string;
-  accepted: null;
+  /** Who accepted it as it is, why, and until when; null: nobody. */
+  accepted: { by: string; reason: string; until: string } | null;
 }
 
 /** A difference before it has a history and a way to be removed. */

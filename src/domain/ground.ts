@@ -1,10 +1,22 @@
+import { unaccepted, type Acceptance } from './acceptance.ts';
 import { whyBraked, type Hold } from './brake.ts';
 import type { IntegrationMemory, Verdict } from './condition.ts';
 import type { HeldCredential } from './credential.ts';
-import { activeKey, activeMember, compareLevels, diff, findMember, theRole, type Cell } from './drift.ts';
+import {
+  activeKey,
+  activeMember,
+  compareLevels,
+  diff,
+  findMember,
+  levelEvidence,
+  telling,
+  theRole,
+  type Cell,
+  type Difference,
+} from './drift.ts';
 import { toMs } from './duration.ts';
 import type { Names } from './handoff.ts';
-import { isFresh, type Facts, type MemberFact } from './observation.ts';
+import { isFresh, onlyFresh, type Facts, type MemberFact } from './observation.ts';
 import { isOn, pauseWords, type Pause } from './pause.ts';
 import { isOver, type Rotation } from './rotation.ts';
 import { expectedMembers, sameIdentifier, slotOf, type TenantSpec } from './tenant.ts';
@@ -37,6 +49,8 @@ export interface PlanningGround {
   pause: Pause | null;
   /** The fleet's brake that holds this tenant; null: none does. */
   brake: Hold | null;
+  /** Those in force: what they accept is no drift for anything that follows. */
+  accepted: Acceptance[];
   /** The rotation of the integration key that is under way; null: none is. */
   rotation: Rotation | null;
   /** Whether that is how the rotation is stored: a phase is committed before its effects leave. */
@@ -146,24 +160,44 @@ export function drivingRotation({ rotation }: Pick<PlanningGround, 'rotation'>):
   return rotation && rotation.phase !== 'Pending' && !isOver(rotation) ? rotation : null;
 }
 
-/** How what was seen in this very observation differs from the spec. */
-export const freshDrift = (ground: PlanningGround) =>
-  diff(ground.spec, ground.facts, ground.credentials, {
-    observedAt: ground.observedAt,
-    serving: servingMembers(ground),
-  });
+/** How what was seen in this very observation differs from the spec, and nobody accepted it. */
+export function freshDrift(ground: PlanningGround): Difference[] {
+  const { spec, facts, credentials, observedAt, accepted } = ground;
+  const differences = diff(spec, facts, credentials, { observedAt, serving: servingMembers(ground) });
+  return unaccepted(differences, accepted);
+}
 
 /**
- * The cells of the role that differ; null where the levels were not read in this observation, or came empty:
+ * The cells of the role that differ and that nobody accepted; null where the levels were not read in this observation, or came empty:
  * ConnectWise lists every function of a role (rulings 1).
  */
-export function differingCells({ spec, facts, observedAt }: PlanningGround): Cell[] | null {
+export function differingCells(ground: PlanningGround): Cell[] | null {
+  const cells = freshCells(ground);
+  return cells && unaccepted(cells, ground.accepted);
+}
+
+/** Accepted ones among them. */
+export function freshCells({ spec, facts, observedAt }: PlanningGround): Cell[] | null {
   const { roleLevels } = facts;
   const role = theRole(spec, facts);
   if (!role || !isFresh(facts.roles, observedAt)) return null;
   if (!isFresh(roleLevels, observedAt) || roleLevels.value.roleId !== role.id) return null;
   if (roleLevels.value.rows.length === 0) return null;
   return compareLevels(spec.connectwise.role.levels, roleLevels.value.rows);
+}
+
+/** Whether this very observation showed how it is with a path of drift. */
+export function wasSeen(ground: PlanningGround, path: string): boolean {
+  const { spec, facts, observedAt, credentials } = ground;
+  const fresh = onlyFresh(facts, observedAt);
+  if (path.startsWith('role.levels.')) return levelEvidence(spec, fresh, credentials) !== null;
+  if (path.startsWith('role.tableSetup.')) {
+    return telling(spec, fresh, credentials)?.value.allowList != null;
+  }
+  const identifier = /^members\.(.+)\.\w+$/.exec(path)?.[1];
+  const members = fresh.members?.value;
+  if (identifier === undefined || !members) return false;
+  return members.controlSeen || findMember(members.items, identifier) !== null;
 }
 
 /** Why a new key is needed; null where the key in use serves, or where nothing can be said. */

@@ -1,6 +1,7 @@
+import { acceptedWords, unaccepted } from './acceptance.ts';
 import type { CandidateDecision } from './candidate.ts';
 import type { Install } from './condition.ts';
-import { activeKey, compareAllowList, rolesNamed, telling } from './drift.ts';
+import { activeKey, compareAllowList, rolesNamed, telling, type Difference } from './drift.ts';
 import { expectedWrites } from './evidence.ts';
 import { isLive, type Handoff, type HandoffContent, type HandoffKind } from './handoff.ts';
 import { isFresh } from './observation.ts';
@@ -9,6 +10,7 @@ import {
   canOnlyBeAttested,
   differingCells,
   drivingRotation,
+  freshCells,
   whyNewKey,
   type PlanningGround,
 } from './ground.ts';
@@ -100,9 +102,12 @@ function levelsEnd(ground: PlanningGround, handoff: Handoff): End | null {
   if (!sameIdentifier(name, handoff.subject)) {
     return withdraw(ground, handoff, `The spec names the role ${name} now.`);
   }
-  const differing = differingCells(ground);
+  const differing = freshCells(ground);
   if (differing?.length === 0) {
     return close(handoff, `The levels of ${name} were read at ${observedAt}, and are exactly as specified.`);
+  }
+  if (differing && unaccepted(differing, ground.accepted).length === 0) {
+    return leave(ground, handoff, differing);
   }
   const gone =
     isFresh(facts.roles, observedAt) &&
@@ -117,17 +122,28 @@ function allowListEnd(ground: PlanningGround, handoff: Handoff): End | null {
   if (!sameIdentifier(name, handoff.subject)) {
     return withdraw(ground, handoff, `The spec names the role ${name} now.`);
   }
-  return allowListDiffers(ground) === false
-    ? close(handoff, `The allow list was read at ${observedAt}, and is exactly as specified.`)
+  const differing = allowListDifferences(ground);
+  if (differing?.length === 0) {
+    return close(handoff, `The allow list was read at ${observedAt}, and is exactly as specified.`);
+  }
+  return differing && unaccepted(differing, ground.accepted).length === 0
+    ? leave(ground, handoff, differing)
     : null;
 }
 
+/** What was to be changed was accepted since: whoever began is told so too. */
+const leave = ({ accepted }: PlanningGround, { id }: Handoff, differing: Difference[]): End => ({
+  change: 'withdraw',
+  id,
+  evidence: `Leave it as it is. ${acceptedWords(differing, accepted)}`,
+});
+
 /** Null: it was not read in this observation. */
-function allowListDiffers(ground: PlanningGround): boolean | null {
+function allowListDifferences(ground: PlanningGround): Difference[] | null {
   const { spec, facts, credentials, observedAt } = ground;
   const proof = telling(spec, facts, credentials);
   if (!proof?.value.allowList || !isFresh(proof, observedAt)) return null;
-  return compareAllowList(spec.connectwise.role.tableSetup, proof.value.allowList).length > 0;
+  return compareAllowList(spec.connectwise.role.tableSetup, proof.value.allowList);
 }
 
 function issueEnd(ground: PlanningGround, handoff: Handoff): End | null {
@@ -293,7 +309,9 @@ function shortfall(ground: PlanningGround, handoff: Handoff, candidates: Candida
       return cells.length > 0 ? `${cells.length} of its levels still differ.` : null;
     }
     case 'allow-table-setup':
-      return allowListDiffers(ground) ? 'The allow list still differs.' : null;
+      return unaccepted(allowListDifferences(ground) ?? [], ground.accepted).length > 0
+        ? 'The allow list still differs.'
+        : null;
     case 'delete-key': {
       const key = ground.credentials.find(({ fingerprint }) => fingerprint === handoff.subject);
       const proof = key && ground.facts.candidates[key.id];

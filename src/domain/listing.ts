@@ -38,19 +38,19 @@ export function listedSpec(spec: TenantSpec, now: Date): ListedSpec {
 export interface ListedFindings {
   /** Of each condition `RoleReady=False` and `RoleReady=False/LevelsMissing`. */
   marks: string[];
-  /** Paths of drift, sorted, each once. */
+  /** Paths of drift that nobody accepted, sorted, each once. */
   drift: string[];
 }
 
 export const listedFindings = (
   conditions: readonly Pick<Condition, 'type' | 'status' | 'reason'>[],
-  drift: readonly Pick<Drift, 'path'>[],
+  drift: readonly Pick<Drift, 'path' | 'accepted'>[],
 ): ListedFindings => ({
   marks: conditions.flatMap(({ type, status, reason }) => [
     markOf(type, status),
     `${markOf(type, status)}/${reason}`,
   ]),
-  drift: [...new Set(drift.map(({ path }) => path))].toSorted(),
+  drift: [...new Set(drift.filter(({ accepted }) => !accepted).map(({ path }) => path))].toSorted(),
 });
 
 export const markOf = (type: ConditionType, status: Truth): string => `${type}=${status}`;

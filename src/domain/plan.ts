@@ -1,3 +1,4 @@
+import { unaccepted } from './acceptance.ts';
 import type { HeldCredential } from './credential.ts';
 import { intentKey, type Action, type Plan, type Step } from './action.ts';
 import { activeKey, compareAllowList, findMember, telling } from './drift.ts';
@@ -147,7 +148,7 @@ function tableSetupSteps(ground: PlanningGround): Step[] {
   const proof = telling(spec, onlyFresh(facts, observedAt), ground.credentials);
   if (!proof?.value.allowList) return [];
   const wanted = spec.connectwise.role.tableSetup;
-  const differences = compareAllowList(wanted, proof.value.allowList);
+  const differences = unaccepted(compareAllowList(wanted, proof.value.allowList), ground.accepted);
   if (differences.length === 0) return [];
   const item = (path: string) => path.replace('role.tableSetup.', '');
   const of = (kind: string) => differences.filter((d) => d.kind === kind).map(({ path }) => item(path));

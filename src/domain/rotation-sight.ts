@@ -1,10 +1,11 @@
+import { unaccepted } from './acceptance.ts';
 import { assess, type CandidateDecision } from './candidate.ts';
 import type { HeldCredential } from './credential.ts';
 import { activeKey, activeMember, diff, findMember } from './drift.ts';
 import { toMs } from './duration.ts';
 import { allWrites, expectedWrites, newestWrite, provedCadence } from './evidence.ts';
 import { AUTOMATION, type Handoff } from './handoff.ts';
-import { isFresh, type KeyProof, type Remembered } from './observation.ts';
+import { isFresh, type Facts, type KeyProof, type Remembered } from './observation.ts';
 import {
   differingCells,
   isActiveAndSeen,
@@ -189,11 +190,12 @@ const revived = ({ candidates }: RotationGround, target: string): boolean =>
 
 /** Active, with the role, level and location of the spec, and that role's levels not seen to differ. */
 function isFit(ground: RotationGround, target: string): boolean {
-  const { spec, facts, credentials, observedAt } = ground;
-  const differs = diff(spec, { members: facts.members!, candidates: {} }, credentials, {
-    observedAt,
-    serving: [target],
-  }).some(({ path }) => path === `members.${target}` || path.startsWith(`members.${target}.`));
+  const { spec, facts, credentials, observedAt, accepted } = ground;
+  const members: Facts = { members: facts.members!, candidates: {} };
+  const differences = diff(spec, members, credentials, { observedAt, serving: [target] });
+  const differs = unaccepted(differences, accepted).some(
+    ({ path }) => path === `members.${target}` || path.startsWith(`members.${target}.`),
+  );
   return !differs && (differingCells(ground)?.length ?? 0) === 0;
 }
 

@@ -115,5 +115,6 @@ function unknown(spec: TenantSpec, credentials: HeldCredential[], clock: Clock):
     rotation: null,
     umbrellaRotation: null,
     sighted: [],
+    acceptances: [],
   };
 }

@@ -17,7 +17,7 @@ import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import type { BrakeRelease, BrakeView } from './brakes.ts';
 import type { EventWish, LoggedEvent } from './event-log.ts';
 import type { EventListener, Gap } from './follower.ts';
-import type { NewToken, StoredToken } from './desk.ts';
+import type { AcceptanceEnd, NewToken, StoredToken } from './desk.ts';
 import type { RekeyProgress } from './keyring.ts';
 import type { Waited, Wanted } from './waits.ts';
 
@@ -248,6 +248,32 @@ export interface RotationRequest {
   compromised: boolean;
   /** The old key is cut before there is a new one: an outage. */
   cutNow: boolean;
+}
+
+export interface AcceptRequest {
+  path: string;
+  by: string;
+  reason: string;
+  expires: string;
+  observed: string | null;
+}
+
+/** What a person accepted, and whether that is in force. */
+export interface AcceptanceView {
+  id: string;
+  path: string;
+  kind: Drift['kind'];
+  desired: string;
+  observed: string;
+  by: string;
+  reason: string;
+  acceptedAt: string;
+  expiresAt: string;
+  /** `void`: the difference became another, or went away; `replaced`: it was accepted anew. */
+  state: 'in-force' | AcceptanceEnd;
+  /** When it ended, and why; null: it has not. */
+  endedAt: string | null;
+  because: string | null;
 }
 
 export interface RunView {
@@ -483,6 +509,18 @@ export interface Commands {
   ): Promise<Answer<{ trigger: number; until: string | null }>>;
   /** Ends a person's pause; one of the spec is ended there. */
   resume(id: string, asked: { by: string; reason: string }): Promise<Answer<{ trigger: number }>>;
+  /**
+   * Takes one drift as it is, of that path and observed value, until a moment: a duration from now, or a time.
+   * `observed`: what one means to accept, where it must be that.
+   */
+  accept(id: string, asked: AcceptRequest): Promise<Answer<{ trigger: number; until: string }>>;
+  /** Ends an acceptance: what it accepted is drift again. */
+  withdrawAcceptance(
+    id: string,
+    asked: { path: string; by: string; reason: string },
+  ): Promise<Answer<{ trigger: number }>>;
+  /** Newest first; those that have ended too. */
+  acceptances(id: string): Promise<Answer<AcceptanceView[]>>;
   /** Brakes of the fleet: those that are on first, then the newest first. */
   brakes(): Promise<BrakeView[]>;
   /**

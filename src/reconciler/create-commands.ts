@@ -18,7 +18,7 @@ import { releaseBrake } from './brakes.ts';
 import type { Answer, Commands, EventPage, EventView, Page, TenantView } from './commands.ts';
 import { beingDeleted, deleteTenant, keepTenant } from './deletions.ts';
 import { listTenants } from './fleet.ts';
-import { pause, resume } from './holds.ts';
+import { accept, acceptanceView, pause, resume, withdrawAcceptance } from './holds.ts';
 import { keyAudit } from './key-audit.ts';
 import type { EventFilter, EventLog } from './event-log.ts';
 import type { Live } from './live.ts';
@@ -191,6 +191,14 @@ export function createCommands(deps: CommandDeps): Commands {
       submission.by === AUTOMATION ? notAPerson() : submitHandoff(deps, id, submission),
     pause: (id, asked) => pause(deps, id, asked),
     resume: (id, asked) => resume(deps, id, asked),
+    accept: (id, asked) => accept(deps, id, asked),
+    withdrawAcceptance: (id, asked) => withdrawAcceptance(deps, id, asked),
+
+    async acceptances(id) {
+      if ((await desk.tenants([id])).length === 0) return noTenant(id);
+      return done((await desk.acceptances(id)).map(acceptanceView));
+    },
+
     replaceCredential: (id, purpose, pair, member) => replaceCredential(deps, id, purpose, pair, member),
   };
 }

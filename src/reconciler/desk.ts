@@ -1,5 +1,6 @@
 import type { Caller, Role, Scope } from '../domain/access.ts';
 import type { Deletion } from '../domain/deletion.ts';
+import type { Acceptance } from '../domain/acceptance.ts';
 import type { Condition } from '../domain/condition.ts';
 import type { HeldCredential } from '../domain/credential.ts';
 import type { OwnedObject } from '../domain/ground.ts';
@@ -167,6 +168,18 @@ export interface DeletionWrite {
   cause: string;
 }
 
+export type NewAcceptance = Omit<Acceptance, 'acceptedAt' | 'announcedAt'>;
+
+/** `replaced`: accepted anew; `void`: the difference became another, or went away. */
+export type AcceptanceEnd = 'withdrawn' | 'replaced' | 'expired' | 'void';
+
+/** An acceptance, and how it ended; null: it has not. */
+export interface AcceptanceRecord extends Acceptance {
+  endedAt: string | null;
+  ended: AcceptanceEnd | null;
+  because: string | null;
+}
+
 export interface Desk extends BrakeDesk {
   /**
    * The desk of one who asks: tenants that it may not see are not there, and every change writes into the audit
@@ -216,6 +229,25 @@ export interface Desk extends BrakeDesk {
     events: NewEvent[],
     cause: string,
   ): Promise<{ ok: true; trigger: number } | { ok: false; because: 'not-found' | 'not-paused' }>;
+  /**
+   * Keeps an acceptance, if the drift still is as it was decided on, in place of the one before it of that path; and
+   * triggers the run that heeds it.
+   */
+  accept(
+    tenantId: string,
+    acceptance: NewAcceptance,
+    events: NewEvent[],
+    cause: string,
+  ): Promise<{ ok: true; trigger: number } | { ok: false; because: 'not-found' | 'changed' }>;
+  /** Ends the acceptance of a path, and triggers the run that takes it as drift again. */
+  withdrawAcceptance(
+    tenantId: string,
+    asked: Pick<Acceptance, 'path' | 'by' | 'reason'>,
+    events: NewEvent[],
+    cause: string,
+  ): Promise<{ ok: true; trigger: number } | { ok: false; because: 'not-found' | 'none' }>;
+  /** Those in force and those that have ended, newest first. */
+  acceptances(tenantId: string): Promise<AcceptanceRecord[]>;
   /** Keeps a pair and triggers its proof. `consoleIdentity`: as in `TenantWrite`. */
   addCredential(
     tenantId: string,

@@ -68,6 +68,7 @@ export async function examine(
       umbrellaRotation: null,
       handoffs: [],
       pause: null,
+      accepted: [],
     },
     0,
     [],

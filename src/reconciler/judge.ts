@@ -1,3 +1,11 @@
+import {
+  acceptanceOf,
+  acceptancesWakeAt,
+  inForce,
+  reviewAcceptances,
+  type Acceptance,
+  type AcceptanceChange,
+} from '../domain/acceptance.ts';
 import { takenIn } from '../domain/adoption.ts';
 import { plan } from '../domain/plan.ts';
 import type { Plan, Step } from '../domain/action.ts';
@@ -10,6 +18,7 @@ import { expectedWrites } from '../domain/evidence.ts';
 import {
   servingMembers,
   SETTLE_MS,
+  wasSeen,
   whyHeld,
   type OwnedObject,
   type PlanningGround,
@@ -73,6 +82,10 @@ export interface Judgement {
   rotation: Rotation | null;
   /** When the rotation has something to do by itself, ISO 8601. */
   rotationWakesAt: string | null;
+  /** What becomes of what people accepted. */
+  acceptances: AcceptanceChange[];
+  /** When one of them has something to tell by itself, ISO 8601. */
+  acceptanceWakesAt: string | null;
 }
 
 /**
@@ -84,6 +97,8 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
   const { spec, generation, pause } = tenant;
   const { observation } = look;
   const observedAt = observation.at;
+  const { subject } = look.memory;
+  const accepted = inForce(snapshot.acceptances, subject, now);
   const seen = {
     spec,
     facts: remember(
@@ -92,6 +107,7 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
     ),
     observedAt,
     credentials: snapshot.credentials,
+    accepted,
   };
   const { brake } = standing;
   const mayRotate = whyHeld({ ...tenant, brake }) === null;
@@ -130,6 +146,7 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
         umbrellaRotation,
         handoffs,
         pause,
+        accepted,
       },
       generation,
       before?.conditions ?? [],
@@ -149,6 +166,7 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
     deleting: tenant.deleting,
     pause,
     brake,
+    accepted,
     rotation: snapshot.rotation,
     committed: true,
     overdueDeletions: handoffs.flatMap(({ kind, subject, deadline }) =>
@@ -172,7 +190,7 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
   const wished = plan(after);
   const planned = underBrake(wished, brake);
   const differences = diff(spec, facts, credentials, { serving: servingMembers(after) });
-  const drift = withHistory(differences, planned, before?.drift ?? [], now);
+  const drift = withHistory(differences, { planned, accepted }, before?.drift ?? [], now);
   const status = {
     observedGeneration: generation,
     facts,
@@ -191,6 +209,13 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
     moved,
     rotation,
     rotationWakesAt: rotated.wakesAt,
+    acceptances: reviewAcceptances(snapshot.acceptances, {
+      differences,
+      wasSeen: (path) => wasSeen(after, path),
+      subject,
+      now,
+    }),
+    acceptanceWakesAt: acceptancesWakeAt(accepted, now),
   };
 }
 
@@ -391,11 +416,24 @@ function promote(
 }
 
 /** Drift keeps the time at which it was first seen, and says what would remove it. */
-function withHistory(differences: Difference[], planned: Plan, before: Drift[], now: Date): Drift[] {
+function withHistory(
+  differences: Difference[],
+  { planned, accepted }: { planned: Plan; accepted: Acceptance[] },
+  before: Drift[],
+  now: Date,
+): Drift[] {
   return differences.map((difference) => {
     const step = planned.steps.find(({ removes }) => removes.includes(difference.path));
     const since = before.find(({ path }) => path === difference.path)?.since ?? now.toISOString();
-    return { ...difference, since, action: wayOut(step), accepted: null };
+    const by = acceptanceOf(accepted, difference);
+    return by
+      ? {
+          ...difference,
+          since,
+          action: 'none:accepted',
+          accepted: { by: by.by, reason: by.reason, until: by.expiresAt },
+        }
+      : { ...difference, since, action: wayOut(step), accepted: null };
   });
 }
 
@@ -404,6 +442,19 @@ function wayOut(step: Step | undefined): string {
   if (step.state === 'held') return `none:${step.because}`;
   return step.action.kind === 'open-handoff' ? `handoff:${step.action.handoff}` : `api:${step.action.kind}`;
 }
+
+const ACCEPTANCE_EVENTS: Record<AcceptanceChange['change'], string> = {
+  announce: 'AcceptanceExpiring',
+  expire: 'AcceptanceExpired',
+  void: 'AcceptanceVoid',
+};
+
+export const acceptanceEvents = (changes: readonly AcceptanceChange[]): NewEvent[] =>
+  changes.map(({ id, change, message }) => ({
+    type: ACCEPTANCE_EVENTS[change],
+    message,
+    data: { acceptance: id },
+  }));
 
 /** What changed since the last run, as events: conditions that turned, drift that came and went. */
 export function changes(before: StoredStatus | null, after: StoredStatus, now: Date): NewEvent[] {

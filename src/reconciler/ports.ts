@@ -1,3 +1,4 @@
+import type { Acceptance, AcceptanceChange } from '../domain/acceptance.ts';
 import type { BrakeBounds, Hold, Sighting } from '../domain/brake.ts';
 import type { CredentialState, HeldCredential } from '../domain/credential.ts';
 import type { Deletion } from '../domain/deletion.ts';
@@ -257,7 +258,7 @@ export interface Claims {
 /** What people decided of a tenant, counted: the same numbers mean that nobody decided anything since. */
 export interface Decided {
   generation: number;
-  /** Of what lives apart from the spec: a pause, its end by a person. */
+  /** Of what lives apart from the spec: a pause, an acceptance, the end of one by a person. */
   decisions: number;
 }
 
@@ -307,6 +308,8 @@ export interface Snapshot {
   umbrellaRotation: UmbrellaRotation | null;
   /** Signatures of the ways in which the tenant was last seen to differ. */
   sighted: string[];
+  /** Those that have not ended. */
+  acceptances: Acceptance[];
 }
 
 export interface OpenIntent {
@@ -401,6 +404,8 @@ export interface Result {
   next: { inMs: number; failures: number };
   /** The pause whose time is up: it is forgotten; null: there is none. */
   pauseOver: Pause | null;
+  /** What becomes of acceptances; each has an event too. */
+  acceptances: AcceptanceChange[];
   /**
    * The last event of its history, where the tenant's deletion is final: its row goes in the same transaction,
    * unless the deletion was taken back meanwhile. Null: it stays.

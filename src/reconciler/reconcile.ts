@@ -22,7 +22,15 @@ import {
   type TenantSpec,
 } from '../domain/tenant.ts';
 import { act, lookForEffects, type ActDeps, type Acted, type ActLimits, type Looked } from './act.ts';
-import { changes, judge, rotationEvents, type Judgement, type Look, type Standing } from './judge.ts';
+import {
+  acceptanceEvents,
+  changes,
+  judge,
+  rotationEvents,
+  type Judgement,
+  type Look,
+  type Standing,
+} from './judge.ts';
 import { observe, type HeldKey, type Keys } from './observe.ts';
 import type {
   CallContext,
@@ -412,6 +420,7 @@ function conclude(deps: ReconcileDeps, ending: Ending): { run: RunRecord; result
       ...changes(snapshot.status, judged.status, finished),
       ...rotationEvents(snapshot.rotation, judged.rotation),
       ...(pauseOver ? [pauseEnded(pauseOver)] : []),
+      ...acceptanceEvents(judged.acceptances),
       ...acted.actions.map(({ action, outcome }) => ({
         type: outcome === 'done' ? 'Repaired' : 'RepairFailed',
         message: `${action}: ${outcome}`,
@@ -433,6 +442,7 @@ function conclude(deps: ReconcileDeps, ending: Ending): { run: RunRecord; result
       failures,
     },
     pauseOver,
+    acceptances: judged.acceptances,
     forget: farewell(tenant.deletion, judged),
   };
   return { run, result };
@@ -518,8 +528,8 @@ function soonest({ acted, looked, judged, snapshot }: Ending, regularMs: number,
   const freed = looked.settled.some(({ outcome }) => outcome !== 'unknown');
   if ((acted.sent || freed) && untried) waits.push(0);
   if (judged.rotation !== snapshot.rotation) waits.push(0);
-  if (judged.rotationWakesAt !== null) {
-    waits.push(Math.max(0, Date.parse(judged.rotationWakesAt) - judged.ground.now.getTime()));
+  for (const at of [judged.rotationWakesAt, judged.acceptanceWakesAt]) {
+    if (at !== null) waits.push(Math.max(0, Date.parse(at) - judged.ground.now.getTime()));
   }
   if ([...looked.unsettled, ...acted.unsettled].length > 0) waits.push(SETTLE_MS);
   if (candidates.some(({ becomes }) => becomes === 'candidate')) waits.push(PROVE_AGAIN_MS);

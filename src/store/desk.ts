@@ -14,6 +14,7 @@ import type {
   NewCredential,
   TenantWrite,
 } from '../reconciler/ports.ts';
+import { accept, acceptancesOf, withdrawAcceptance } from './acceptances.ts';
 import { addAudit, addAudits, noteRefusal } from './audit.ts';
 import { listBrakes, releaseBrake } from './brake-desk.ts';
 import { addCredential, addCredentials, credentialsOf, toCredential, toRecord } from './credentials.ts';
@@ -141,6 +142,24 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
       await addEvents(tx, id, events);
       return { ok: true, trigger: await triggerLocked(tx, id, cause, false) };
     }),
+
+  accept: (id, acceptance, events, cause) =>
+    db.transaction(async (tx) => {
+      if (!(await lockTenant(tx, id, caller))) return { ok: false, because: 'not-found' };
+      if (!(await accept(tx, caller, id, acceptance))) return { ok: false, because: 'changed' };
+      await addEvents(tx, id, events);
+      return { ok: true, trigger: await triggerLocked(tx, id, cause, false) };
+    }),
+
+  withdrawAcceptance: (id, asked, events, cause) =>
+    db.transaction(async (tx) => {
+      if (!(await lockTenant(tx, id, caller))) return { ok: false, because: 'not-found' };
+      if (!(await withdrawAcceptance(tx, caller, id, asked))) return { ok: false, because: 'none' };
+      await addEvents(tx, id, events);
+      return { ok: true, trigger: await triggerLocked(tx, id, cause, false) };
+    }),
+
+  acceptances: (id) => acceptancesOf(db, id),
 
   trigger: (id, cause) =>
     db.transaction(async (tx) => {

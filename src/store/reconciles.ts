@@ -34,6 +34,7 @@ import {
 } from './intents.ts';
 import { arrayLiteral, LIST_FINDINGS } from './listings.ts';
 import { admit, keepRotation, rotations, toRotation, wishedAt } from './rotations.ts';
+import { acceptances, changeAcceptances, toAcceptance } from './acceptances.ts';
 import { addOwned, ownedObjects, toOwned } from './owned.ts';
 import type { Queue } from './queue.ts';
 import { forgetPause } from './pauses.ts';
@@ -64,7 +65,9 @@ const SNAPSHOT = `
       where o.tenant_id = tenants.id) as owned,
     (select row_to_json(r) from rotations as r
       where r.tenant_id = tenants.id and ended_at is null) as rotation,
-    (${ROTATION_OF_TENANT}) as umbrella_rotation
+    (${ROTATION_OF_TENANT}) as umbrella_rotation,
+    (select coalesce(json_agg(a order by path), '[]') from acceptances as a
+      where a.tenant_id = tenants.id and ended_at is null) as acceptances
   from unnest($1::text[], $2::text[]) as asked (id, version)
   join tenants on tenants.id = asked.id
   left join statuses on statuses.tenant_id = tenants.id`;
@@ -82,6 +85,7 @@ interface SnapshotRow {
   umbrella_rotation: UmbrellaRotation | null;
   sighted: string[];
   brake: Hold | null;
+  acceptances: Json[];
 }
 
 /** The columns of a status that hold more than a word. */
@@ -249,6 +253,7 @@ export function createReconciles(db: Database, queue: Pick<Queue, 'ready' | 'sen
           );
           await settleIntents(tx, tenantId, result.intents);
           await addOwned(tx, tenantId, result.owned);
+          await changeAcceptances(tx, tenantId, result.acceptances);
           if (result.pauseOver) await forgetPause(tx, tenantId, result.pauseOver);
           if (result.rotation) await keepRotation(tx, result.rotation.now, result.rotation.heeded);
           const next = late ? { ...result.next, inMs: 0 } : result.next;
@@ -293,6 +298,7 @@ function toSnapshot(row: SnapshotRow, status: StoredStatus | null): Snapshot {
     rotation: row.rotation && toRotation(rowOf(rotations, row.rotation)),
     umbrellaRotation: row.umbrella_rotation,
     sighted: row.sighted,
+    acceptances: row.acceptances.map((one) => toAcceptance(rowOf(acceptances, one))),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Every table, for drizzle-kit. */
 export { audit } from './audit.ts';
+export { acceptances } from './acceptances.ts';
 export { brakeReleases, brakes, sightings } from './brakes.ts';
 export { credentials } from './credentials.ts';
 export { eventLog } from './event-log.ts';

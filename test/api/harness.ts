@@ -27,6 +27,7 @@ import type {
   PlanView,
   RotationRecordView,
   RunDetail,
+  AcceptanceView,
   RunView,
   StatusView,
   TenantSummary,
@@ -184,6 +185,21 @@ export const handoff = (change: Partial<Handoff> = {}): Handoff => ({
   evidence: null,
   ...change,
 });
+
+export const acceptance: AcceptanceView = {
+  id: 'a1',
+  path: 'role.levels.Companies/Configurations.delete',
+  kind: 'excess',
+  desired: 'None',
+  observed: 'All',
+  by: 'Ada',
+  reason: 'they need it',
+  acceptedAt: AT,
+  expiresAt: AT,
+  state: 'in-force',
+  endedAt: null,
+  because: null,
+};
 
 export const run: RunView = {
   id: 'r1',
@@ -470,6 +486,9 @@ export const fakeCommands = () => {
     ),
     answerAutomation: vi.fn<Commands['answerAutomation']>(async () => yes({ taken: true })),
     pause: vi.fn<Commands['pause']>(async () => yes({ trigger: 8, until: AT })),
+    accept: vi.fn<Commands['accept']>(async () => yes({ trigger: 8, until: AT })),
+    withdrawAcceptance: vi.fn<Commands['withdrawAcceptance']>(async () => yes({ trigger: 9 })),
+    acceptances: vi.fn<Commands['acceptances']>(async () => yes([acceptance])),
     resume: vi.fn<Commands['resume']>(async () => yes({ trigger: 9 })),
     replaceCredential: vi.fn<Commands['replaceCredential']>(async () =>
       yes({ fingerprint: 'ffeeddcc00112233', trigger: 8 }),
@@ -515,6 +534,13 @@ export const BODIES: Record<string, object> = {
   'POST /tenants/:id/rollback': { by: 'Ada', reason: 'audit' },
   'POST /tenants/:id/undelete': { by: 'Ada', reason: 'they stay' },
   'POST /tenants/:id/pause': { by: 'Ada', reason: 'the vendor mends it', until: '2h' },
+  'POST /tenants/:id/accept': {
+    path: 'role.levels.Companies/Configurations.delete',
+    by: 'Ada',
+    reason: 'they need it',
+    expires: '30d',
+  },
+  'POST /tenants/:id/accept/withdraw': { path: 'role', by: 'Ada', reason: 'no longer' },
   'POST /tenants/:id/resume': { by: 'Ada', reason: 'mended' },
   'POST /handoffs/:id/reveal': { by: 'Ada', reason: 'the window is closed' },
   'POST /handoffs/:id/submit': { by: 'Ada', publicKey: 'p', privateKey: 's' },

@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from 'vitest';
-import { startApi } from './harness.ts';
+import { acceptance, startApi } from './harness.ts';
 
 const asked = { by: 'Ada', reason: 'the vendor mends it' };
 
@@ -35,5 +35,38 @@ describe('a pause', () => {
     const answer = await call('POST', '/tenants/acme/resume', { payload: asked });
     expect([answer.statusCode, answer.json()]).toEqual([202, { trigger: 9 }]);
     expect(commands.resume).toHaveBeenCalledWith('acme', asked);
+  });
+});
+
+describe('an acceptance', () => {
+  const path = 'role.levels.Companies/Configurations.delete';
+
+  it('is asked for with what, who, why and until when', async () => {
+    const { call, commands } = startApi();
+    const payload = { ...asked, path, expires: '30d', observed: 'All' };
+    const answer = await call('POST', '/tenants/acme/accept', { payload });
+    expect([answer.statusCode, answer.json()]).toMatchObject([202, { trigger: 8 }]);
+    expect(commands.accept).toHaveBeenCalledWith('acme', payload);
+  });
+
+  test.each([
+    ['no end', { ...asked, path }, 'expires'],
+    ['no path', { ...asked, expires: '1d' }, 'path'],
+    ['no reason', { by: 'Ada', path, expires: '1d' }, 'reason'],
+    ['never as its end', { ...asked, path, expires: 'never' }, 'expires'],
+  ])('with %s is refused', async (_, payload, at) => {
+    const { call, commands } = startApi();
+    const answer = await call('POST', '/tenants/acme/accept', { payload });
+    expect(answer.json()).toMatchObject({ status: 400, errors: [{ path: at }] });
+    expect(commands.accept).not.toHaveBeenCalled();
+  });
+
+  it('is withdrawn, and told', async () => {
+    const { call, commands } = startApi();
+    const payload = { ...asked, path };
+    expect((await call('POST', '/tenants/acme/accept/withdraw', { payload })).statusCode).toBe(202);
+    expect(commands.withdrawAcceptance).toHaveBeenCalledWith('acme', payload);
+    const { items } = (await call('GET', '/tenants/acme/acceptances')).json<{ items: unknown[] }>();
+    expect(items).toEqual([acceptance]);
   });
 });

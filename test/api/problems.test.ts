@@ -207,6 +207,9 @@ describe('what a command refuses', () => {
       'rotations',
       'pause',
       'resume',
+      'accept',
+      'withdrawAcceptance',
+      'acceptances',
       'audit',
     ] as const) {
       // Of so many commands together the compiler can make no type.

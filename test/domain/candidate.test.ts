@@ -37,6 +37,7 @@ const proved = (proof: KeyProof, when = at): Facts['candidates'] => ({ 'key-2': 
 const ground = (candidates: Facts['candidates'], parts: Partial<CandidateGround> = {}): CandidateGround => ({
   rotation: null,
   mayRotate: true,
+  accepted: [],
   memory: noMemory(),
   spec: specWith(),
   facts: { ...factsWith(), candidates },
@@ -222,6 +223,7 @@ describe('whatever is known', () => {
     .map((parts): CandidateGround => ({
       ...parts,
       observedAt: at,
+      accepted: [],
       rotation: null,
       mayRotate: true,
       memory: noMemory(),

@@ -238,6 +238,7 @@ export const circumstances = (parts: Partial<Circumstances> = {}): Circumstances
   umbrellaRotation: null,
   handoffs: [],
   pause: null,
+  accepted: [],
   ...parts,
 });
 
@@ -263,6 +264,7 @@ export const groundWith = (parts: Partial<PlanningGround> = {}): PlanningGround 
   deleting: false,
   pause: null,
   brake: null,
+  accepted: [],
   rotation: null,
   committed: true,
   overdueDeletions: [],
@@ -480,4 +482,5 @@ export const circumstancesOf = (ages: fc.Arbitrary<number> = age): fc.Arbitrary<
     umbrellaRotation: fc.constant(null),
     handoffs: fc.constant([]),
     pause: fc.constant(null),
+    accepted: fc.constant([]),
   });

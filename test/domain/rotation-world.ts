@@ -508,6 +508,7 @@ export class World {
           rotation: this.rotation,
           umbrellaRotation: null,
           sighted: [],
+          acceptances: [],
         }),
       sight: () => Promise.resolve({ brake: null, news: [] }),
       openIntent: (_, intent, { generation, decisions, rotation }) => {

@@ -233,6 +233,12 @@ describe('tenants outside of a scope', () => {
     ['rollback', (commands, id) => commands.rollback(id, ASKED)],
     ['pause', (commands, id) => commands.pause(id, { ...ASKED, until: null })],
     ['resume', (commands, id) => commands.resume(id, ASKED)],
+    [
+      'accept',
+      (commands, id) => commands.accept(id, { ...ASKED, path: 'role', expires: '1d', observed: null }),
+    ],
+    ['withdraw', (commands, id) => commands.withdrawAcceptance(id, { ...ASKED, path: 'role' })],
+    ['acceptances', (commands, id) => commands.acceptances(id)],
     ['delete', (commands, id) => commands.deleteTenant(id, leaving())],
     ['take a deletion back', (commands, id) => commands.keepTenant(id, ASKED)],
     ['brake', (commands, id) => commands.releaseBrake('b', id, { ...ASKED, withoutCanary: false })],

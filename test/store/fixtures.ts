@@ -115,6 +115,7 @@ export const resultOf = (change: Partial<Result> = {}): Result => ({
   provedAt: {},
   next: { inMs: 3_600_000, failures: 0 },
   pauseOver: null,
+  acceptances: [],
   forget: null,
   ...change,
 });
