@@ -359,6 +359,7 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
   const tokenOf = knowTokens(store.tokens, clock, log.child({ part: 'tokens' }));
   const api = buildApi({
     commands,
+    requests: store.requests,
     authenticate: async (hash) => {
       const found = await tokenOf(hash);
       if (!found) return null;

@@ -137,9 +137,9 @@ function subjectOf({
 }
 
 /** Who asks, as the audit names it. */
-function callerOf({ identity, ip, id }: FastifyRequest): Caller {
+function callerOf({ identity, ip, id, keyed }: FastifyRequest): Caller {
   const { name = 'nobody', tokenId = null, role = null, scope = null } = identity ?? {};
-  return { name, tokenId, role, scope, from: ip, requestId: id, idempotencyKey: null };
+  return { name, tokenId, role, scope, from: ip, requestId: id, idempotencyKey: keyed?.key ?? null };
 }
 
 /** The token of `Authorization: Bearer …`; null where the header is anything else. */

@@ -5,8 +5,9 @@ import underPressure from '@fastify/under-pressure';
 import fastify, { LogController, type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
-import type { Commands } from '../reconciler/commands.ts';
+import type { Commands, Requests } from '../reconciler/commands.ts';
 import { guard, type Authenticate } from './auth.ts';
+import { answerOnce } from './idempotency.ts';
 import { apiLogger } from './log.ts';
 import { learnMethods } from './methods.ts';
 import { describeApi } from './openapi.ts';
@@ -32,6 +33,8 @@ export interface ApiDeps {
   /** Routes ask by `request.commands`, which are those of who is calling. */
   commands: Pick<Commands, 'as'>;
   authenticate: Authenticate;
+  /** What was asked with an Idempotency-Key. */
+  requests: Requests;
   readiness: Readiness;
   metrics: Registry;
   log: Logger;
@@ -86,6 +89,7 @@ export function buildApi(deps: ApiDeps): FastifyInstance {
   protect(app, limits);
   guard(app, deps);
   limitRate(app, limits);
+  answerOnce(app, deps.requests);
   describeApi(app, deps.version);
 
   void app.register(async (scope) => {

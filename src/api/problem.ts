@@ -90,6 +90,43 @@ export class Problem extends Error {
     );
   }
 
+  static keyReused(): Problem {
+    return new Problem(
+      409,
+      'key-reused',
+      'This Idempotency-Key was used',
+      'The same key came with another request: give each request a key of its own.',
+    );
+  }
+
+  static underWay(): Problem {
+    return new Problem(
+      409,
+      'under-way',
+      'It is being done',
+      'The same request came before and is not answered yet: ask again with the same key.',
+      { headers: { 'retry-after': '2' } },
+    );
+  }
+
+  static shownOnce(): Problem {
+    return new Problem(
+      409,
+      'shown-once',
+      'It was answered',
+      'It was done, and its answer is shown once: it is kept nowhere.',
+    );
+  }
+
+  static doneAlready(action: string, at: string): Problem {
+    return new Problem(
+      409,
+      'done-already',
+      'It was done',
+      `It was done at ${at} (${action}), and its answer was lost. Nothing was done again: look at what is there.`,
+    );
+  }
+
   static tooMany(): Problem {
     return new Problem(
       429,

@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { request } from 'undici';
 import type { FleetCount } from '../domain/fleet.ts';
 import type { Handoff } from '../domain/handoff.ts';
@@ -49,7 +51,15 @@ export class ServiceRefused extends Error {
 }
 
 /** Nothing that talks answers at the address. */
-export class ServiceUnreachable extends Error {}
+export class ServiceUnreachable extends Error {
+  /** True where the request may have come to the service all the same. */
+  get isLost(): boolean {
+    const { code, name } = (this.cause ?? {}) as { code?: string; name?: string };
+    return name === 'TimeoutError' || (code !== undefined && LOST.includes(code));
+  }
+}
+
+const LOST = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'];
 
 export type PairBody = { publicKey: string; privateKey: string } | { key: string; secret: string };
 
@@ -106,17 +116,46 @@ function searchOf({ tenant, type, label }: EventQuery, more: Record<string, stri
   return search.toString();
 }
 
+/** Longer than a service waits for an attempt that ended without an answer. */
+const TRIES = 25;
+const TRY_AGAIN_MS = 2_000;
+
+interface SendOptions {
+  headers?: Record<string, string>;
+  withinMs?: number;
+}
+
+interface Sent {
+  statusCode: number;
+  text: string;
+  headers: Record<string, string | string[] | undefined>;
+}
+
+type Sleep = (ms: number) => Promise<unknown>;
+
+interface ClientOptions {
+  /** How long an answer is waited for. */
+  answerWithinMs?: number;
+  /** Waits before a request is sent again. */
+  sleep?: Sleep;
+}
+
+const isUnderWay = ({ statusCode, text }: { statusCode: number; text: string }): boolean =>
+  statusCode === 409 && (parsed(text) as { type?: unknown })?.type === 'urn:parasol:problem:under-way';
+
 /** Parasol's HTTP face, as far as the command line needs it. */
 export class Client {
   readonly #url: string;
   readonly #token: string | null;
+  readonly #sleep: Sleep;
 
   readonly #answerWithinMs: number;
 
-  constructor(url: string, token: string | null, answerWithinMs = ANSWER_WITHIN_MS) {
+  constructor(url: string, token: string | null, { answerWithinMs, sleep }: ClientOptions = {}) {
     this.#url = url.replace(/\/+$/, '');
     this.#token = token;
-    this.#answerWithinMs = answerWithinMs;
+    this.#answerWithinMs = answerWithinMs ?? ANSWER_WITHIN_MS;
+    this.#sleep = sleep ?? ((ms) => setTimeout(ms));
   }
 
   /** Every tenant, all pages. */
@@ -412,15 +451,34 @@ export class Client {
     return new ServiceRefused(statusCode, `${this.#url} answered ${statusCode}, and not as Parasol does.`);
   }
 
-  async #send(
+  /** A POST whose answer was lost is sent again: by its key the service does it once. */
+  async #send(method: string, path: string, body: unknown, options: SendOptions = {}): Promise<Sent> {
+    if (method !== 'POST') return this.#once(method, path, body, options);
+    const keyed = { ...options, headers: { ...options.headers, 'idempotency-key': randomUUID() } };
+    let lost = false;
+    for (let left = TRIES; ; left -= 1) {
+      try {
+        const answer = await this.#once(method, path, body, keyed);
+        if (!lost || left <= 1 || !isUnderWay(answer)) return answer;
+      } catch (error) {
+        if (!(error instanceof ServiceUnreachable)) throw error;
+        lost ||= error.isLost;
+        if (!lost) throw error;
+        if (left <= 1) {
+          const words = 'What was asked may have been done: look before you ask again.';
+          throw new ServiceUnreachable(`${error.message} ${words}`, { cause: error.cause });
+        }
+      }
+      await this.#sleep(TRY_AGAIN_MS);
+    }
+  }
+
+  async #once(
     method: string,
     path: string,
     body: unknown,
-    {
-      headers = {},
-      withinMs = this.#answerWithinMs,
-    }: { headers?: Record<string, string>; withinMs?: number } = {},
-  ): Promise<{ statusCode: number; text: string; headers: Record<string, string | string[] | undefined> }> {
+    { headers = {}, withinMs = this.#answerWithinMs }: SendOptions,
+  ): Promise<Sent> {
     return this.#reach(async () => {
       const response = await request(this.#url + path, {
         method: method as 'GET',
@@ -493,15 +551,15 @@ export class BadConnection extends Error {}
  * The client for what the environment says: `PARASOL_URL`, and `PARASOL_TOKEN`, `PARASOL_TOKEN_FILE` or, for a
  * service on this machine, the token that it made for itself under `PARASOL_DATA`.
  */
-export function clientFor(env: Environment, answerWithinMs?: number): Client {
+export function clientFor(env: Environment, options?: ClientOptions): Client {
   const url = urlOf(env);
-  return new Client(url.href, given(env, 'PARASOL_TOKEN') ?? localToken(url, env), answerWithinMs);
+  return new Client(url.href, given(env, 'PARASOL_TOKEN') ?? localToken(url, env), options);
 }
 
 /** The client that may read a key: by `PARASOL_REVEAL_TOKEN` or `PARASOL_REVEAL_TOKEN_FILE`, and by nothing else. */
-export function revealClientFor(env: Environment): Client {
+export function revealClientFor(env: Environment, options?: ClientOptions): Client {
   const token = revealToken(env);
-  if (token !== null) return new Client(urlOf(env).href, token);
+  if (token !== null) return new Client(urlOf(env).href, token, options);
   throw new BadConnection(
     'Reading a key needs a token of its own: PARASOL_REVEAL_TOKEN, or PARASOL_REVEAL_TOKEN_FILE, as the service has it.',
   );

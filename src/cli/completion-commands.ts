@@ -20,7 +20,7 @@ export function addCompletion(program: Command, context: Context): void {
   async function tenantsFor(prefix = ''): Promise<void> {
     try {
       const query: [string, string][] = prefix === '' ? [] : [['q', prefix]];
-      const { tenants } = await clientFor(io.env, PATIENCE_MS).listTenants(query, MOST);
+      const { tenants } = await clientFor(io.env, { answerWithinMs: PATIENCE_MS }).listTenants(query, MOST);
       const ids = tenants.map(({ id }) => id).filter((id) => id.startsWith(prefix));
       io.stdout.write(ids.map((id) => `${id}\n`).join(''));
     } catch {

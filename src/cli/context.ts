@@ -51,7 +51,7 @@ export class Context {
   }
 
   client(): Client {
-    return clientFor(this.io.env);
+    return clientFor(this.io.env, { sleep: (ms) => this.io.sleep(ms) });
   }
 
   /** Prints an answer: as it is for machines, as text for people. */

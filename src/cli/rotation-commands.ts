@@ -137,7 +137,7 @@ and the private key; everything else goes to standard error.`;
 
 async function reveal(context: Context, id: string, options: { reason: string; as: string }): Promise<void> {
   const { reason, as: by } = options;
-  const client = revealClientFor(context.io.env);
+  const client = revealClientFor(context.io.env, { sleep: (ms) => context.io.sleep(ms) });
   const handoff = await handoffNamed(client, id);
   if (!isLive(handoff)) {
     throw new Refused(`Hand-off ${shortId(handoff.id)} is ${handoff.state}: nothing is to be shown.`);

@@ -22,6 +22,7 @@ import type { RekeyProgress } from './keyring.ts';
 import type { Waited, Wanted } from './waits.ts';
 
 export type { BrakeRelease, BrakeView, Caller, EventListener, Gap, LoggedEvent, RekeyProgress };
+export type { DoneEarlier, KeyedRequest, Requests } from './requests.ts';
 
 /**
  * The use cases: the only way in, shared by the API and the CLI. A command either did all that it says or

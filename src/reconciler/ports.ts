@@ -498,6 +498,8 @@ export interface Housekeeping {
 export type * from './desk.ts';
 /** The log of events. */
 export type * from './event-log.ts';
+/** What requests that are done once need. */
+export type * from './requests.ts';
 /** What work that goes to automations needs. */
 export type * from './deliveries.ts';
 /** What the rotation of Umbrella's API keys needs of it. */

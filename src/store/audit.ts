@@ -2,6 +2,7 @@ import { sql, type SQL } from 'drizzle-orm';
 import { bigint, index, pgTable } from 'drizzle-orm/pg-core';
 import type { AuditEntry, Caller } from '../reconciler/ports.ts';
 import { instant, jsonb, text } from './columns.ts';
+import { holdAttempt } from './attempts.ts';
 import { batches, type Executor } from './database.ts';
 import { tenants } from './tenants.ts';
 import { visibleTo } from './visible.ts';
@@ -44,6 +45,7 @@ export const addAudit = (tx: Executor, caller: Caller, entry: NewEntry): Promise
 /** As `addAudit`, for many changes of one transaction. */
 export async function addAudits(tx: Executor, caller: Caller, entries: NewEntry[]): Promise<void> {
   const { name, tokenId, role, from, requestId, idempotencyKey } = caller;
+  await holdAttempt(tx, caller);
   const who = { actor: name, tokenId, role, address: from, requestId, idempotencyKey };
   for (const some of batches(entries)) {
     await tx.insert(audit).values(some.map((entry) => ({ ...who, ...entry })));

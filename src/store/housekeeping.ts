@@ -30,6 +30,13 @@ const deletion = (table: keyof typeof OLD): string => `
   )
   delete from ${table} using old where ${table}.id = old.id`;
 
+/** Whoever sends the same request again does so soon. */
+const PRUNE_REQUESTS = `
+  delete from requests where (token_id, key) in (
+    select token_id, key from requests where created_at < now() - interval '24 hours'
+     order by created_at limit $1 for update skip locked
+  )`;
+
 /** Who follows the log later than that is told that there was something. */
 const PRUNE_EVENTS = `
   with gone as (${deletion('events')} returning position)
@@ -78,6 +85,7 @@ export const createHousekeeping = (db: Database): Housekeeping => ({
     for (const table of ['runs', 'intents'] as const)
       rows += (await pool.query(deletion(table), given)).rowCount ?? 0;
     rows += (await pool.query(PRUNE_SIGHTINGS, given)).rowCount ?? 0;
+    rows += (await pool.query(PRUNE_REQUESTS, [batch])).rowCount ?? 0;
     // One that goes without ever having had a place would be missed by nobody.
     await placeEvents(pool);
     const { rows: gone } = await pool.query<{ rows: number }>(PRUNE_EVENTS, given);

@@ -10,6 +10,7 @@ import type {
   Keyring,
   Occupancy,
   Reconciles,
+  Requests,
   Tokens,
   UmbrellaKeys,
 } from '../reconciler/ports.ts';
@@ -24,6 +25,7 @@ import { createListener } from './listener.ts';
 import { createOccupancy } from './occupancy.ts';
 import { createQueue } from './queue.ts';
 import { createReconciles } from './reconciles.ts';
+import { createRequests } from './requests.ts';
 import { createTokens } from './tokens.ts';
 import { createUmbrellaKeys } from './umbrella-keys.ts';
 
@@ -41,6 +43,7 @@ export interface Store {
   deliveries: Deliveries;
   queue: DeliveryQueue;
   tokens: Tokens;
+  requests: Requests;
   umbrellaKeys: UmbrellaKeys;
   keyring: Keyring;
   occupancy: Occupancy;
@@ -77,6 +80,7 @@ export function createStore(
     deliveries: withStoreErrors(createDeliveries(db)),
     queue,
     tokens: withStoreErrors(createTokens(db)),
+    requests: withStoreErrors(createRequests(db)),
     umbrellaKeys: withStoreErrors(createUmbrellaKeys(db)),
     keyring: withStoreErrors(createKeyring(db)),
     occupancy: withStoreErrors(createOccupancy(config, onError)),

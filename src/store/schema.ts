@@ -1,4 +1,5 @@
 /** Every table, for drizzle-kit. */
+export { requests } from './attempts.ts';
 export { audit } from './audit.ts';
 export { acceptances } from './acceptances.ts';
 export { brakeReleases, brakes, sightings } from './brakes.ts';

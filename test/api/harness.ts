@@ -34,6 +34,7 @@ import type {
   TenantView,
   TokenView,
 } from '../../src/reconciler/commands.ts';
+import type { Requests } from '../../src/reconciler/requests.ts';
 
 export const TOKEN = 'a-token-for-the-tests-of-the-api';
 const AT = '2026-11-24T08:00:00.000Z';
@@ -508,6 +509,13 @@ export interface Route {
   permission: string | undefined;
 }
 
+/** Keeps nothing; what it keeps in truth is shown in test/api/idempotency.test.ts. */
+const everyRequestIsNew: Requests = {
+  begin: async () => ({ state: 'begun' }),
+  answered: async () => undefined,
+  broken: async () => undefined,
+};
+
 /** An address of a route, with ids of what there is. */
 export const addressOf = (url: string): string =>
   url
@@ -574,6 +582,7 @@ export function startApi(change: Partial<ApiDeps> = {}) {
   const app = buildApi({
     commands,
     authenticate: oneToken(hashToken(TOKEN)),
+    requests: everyRequestIsNew,
     readiness: async () => parts,
     metrics,
     log,

@@ -52,6 +52,7 @@ async function serving(acme: Scene): Promise<string> {
   const api = buildApi({
     commands: createCommands(acme.commandDeps),
     authenticate: async () => null,
+    requests: acme.store.requests,
     readiness: async () => [],
     metrics: new Registry(),
     log,

@@ -463,7 +463,7 @@ export class Scene {
     return run;
   }
 
-  /** How many rows each table has. */
+  /** How many rows each table has that a run writes; who asked for it is in the audit. */
   async rows(): Promise<Record<string, number>> {
     const { rows } = await store.pool.query<{ name: string }>(
       `select tablename as name from pg_tables where schemaname = 'public' and tablename <> 'audit' order by 1`,

@@ -45,6 +45,7 @@ test('an entry is there exactly if its change is', async () => {
     requestId: 'request-1',
     idempotencyKey: 'key-1',
   });
+  await store.requests.begin({ tokenId: 'token-1', key: 'key-1', requestId: 'request-1', hash: 'hash' });
   expect(await desk.apply([writeOf('one')])).toMatchObject({ ok: true });
   expect((await entries()).at(-1)).toMatchObject({
     actor: 'ci',

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Secret } from '../../domain/secret.ts';
 import { tenantIdSchema } from '../../domain/tenant.ts';
 import { refuse } from '../problem.ts';
+import { handoffAgain, submittedAgain } from '../repeated.ts';
 import type { Api } from '../types.ts';
 import { answers, asked, atHandoff, handoffView, revealed } from '../views.ts';
 
@@ -80,7 +81,7 @@ export function handoffRoutes(app: Api): void {
     app.post(
       `/handoffs/:id/${verb}`,
       {
-        config: { permission: 'handoffs:work' },
+        config: { permission: 'handoffs:work', repeated: handoffAgain },
         schema: {
           tags,
           operationId: `${verb}Handoff`,
@@ -103,7 +104,7 @@ export function handoffRoutes(app: Api): void {
   app.post(
     '/handoffs/:id/reveal',
     {
-      config: { permission: 'secrets:reveal' },
+      config: { permission: 'secrets:reveal', repeated: 'shown-once' },
       schema: {
         tags,
         operationId: 'revealHandoff',
@@ -134,7 +135,7 @@ export function handoffRoutes(app: Api): void {
   app.post(
     '/handoffs/:id/submit',
     {
-      config: { permission: 'handoffs:work' },
+      config: { permission: 'handoffs:work', repeated: submittedAgain },
       schema: {
         tags,
         operationId: 'submitHandoff',

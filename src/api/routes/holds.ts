@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { durationSchema } from '../../domain/tenant.ts';
 import { refuse } from '../problem.ts';
+import { pausedAgain, triggeredAgain } from '../repeated.ts';
 import type { Api } from '../types.ts';
 import { answers, asked, atTenant, time, triggered } from '../views.ts';
 
@@ -42,7 +43,7 @@ export function holdRoutes(app: Api): void {
   app.post(
     '/tenants/:id/pause',
     {
-      config: { permission: 'tenants:hold' },
+      config: { permission: 'tenants:hold', repeated: pausedAgain },
       schema: {
         tags,
         operationId: 'pauseTenant',
@@ -67,7 +68,7 @@ export function holdRoutes(app: Api): void {
   app.post(
     '/tenants/:id/resume',
     {
-      config: { permission: 'tenants:hold' },
+      config: { permission: 'tenants:hold', repeated: triggeredAgain },
       schema: {
         tags,
         operationId: 'resumeTenant',

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Secret, secretPair, type KeyPair } from '../../domain/secret.ts';
 import { signingSecretSchema, type Purpose } from '../../domain/tenant.ts';
 import { Problem, refuse, send } from '../problem.ts';
+import { createdAgain, rotatingAgain, triggeredAgain } from '../repeated.ts';
 import type { Api } from '../types.ts';
 import {
   adoptionView,
@@ -34,7 +35,7 @@ export function tenantRoutes(app: Api): void {
   app.post(
     '/tenants',
     {
-      config: { permission: 'tenants:write' },
+      config: { permission: 'tenants:write', repeated: createdAgain },
       schema: {
         tags,
         operationId: 'createTenant',
@@ -129,7 +130,7 @@ export function tenantRoutes(app: Api): void {
   app.post(
     '/tenants/:id/undelete',
     {
-      config: { permission: 'tenants:write' },
+      config: { permission: 'tenants:write', repeated: triggeredAgain },
       schema: {
         tags,
         operationId: 'keepTenant',
@@ -152,7 +153,7 @@ export function tenantRoutes(app: Api): void {
   app.post(
     '/fleet/apply',
     {
-      config: { permission: 'tenants:write' },
+      config: { permission: 'tenants:write', repeated: 'run-again' },
       bodyLimit: FLEET_BYTES,
       schema: {
         tags: ['fleet'],
@@ -249,7 +250,7 @@ export function tenantRoutes(app: Api): void {
   app.post(
     '/tenants/:id/reconcile',
     {
-      config: { permission: 'tenants:reconcile' },
+      config: { permission: 'tenants:reconcile', repeated: triggeredAgain },
       schema: {
         tags,
         operationId: 'reconcileTenant',
@@ -295,7 +296,7 @@ function rotationRoutes(app: Api): void {
   app.post(
     '/tenants/:id/rotations',
     {
-      config: { permission: 'rotations:write' },
+      config: { permission: 'rotations:write', repeated: rotatingAgain },
       schema: {
         tags: ['rotations'],
         operationId: 'rotate',
@@ -326,7 +327,7 @@ function rotationRoutes(app: Api): void {
   app.post(
     '/tenants/:id/rollback',
     {
-      config: { permission: 'rotations:write' },
+      config: { permission: 'rotations:write', repeated: rotatingAgain },
       schema: {
         tags: ['rotations'],
         operationId: 'rollback',

@@ -73,7 +73,7 @@ export function tokenRoutes(app: Api, { authenticate }: { authenticate: Authenti
   app.post(
     '/tokens',
     {
-      config: { permission: 'tokens:write' },
+      config: { permission: 'tokens:write', repeated: 'shown-once' },
       schema: {
         tags,
         operationId: 'createToken',

@@ -1,0 +1,54 @@
+import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { afterEach } from 'vitest';
+import { buildApi, hashToken, type ApiDeps, type Identity } from '../../src/api/index.ts';
+import type { openDesk } from '../reconciler/commands-fixtures.ts';
+
+/** The API over the true commands and a database, with tokens that are known by their own names. */
+
+type Desk = Awaited<ReturnType<typeof openDesk>>;
+
+export const identity = (name: string, change: Partial<Identity> = {}): Identity => ({
+  name,
+  tokenId: `id-of-${name}`,
+  role: 'admin',
+  scope: null,
+  mayReveal: false,
+  ...change,
+});
+
+const running: FastifyInstance[] = [];
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((app) => app.close()));
+});
+
+/** One process: what it holds in memory ends with it. Closed after the test. */
+export function startService(desk: Desk, identities: Identity[], change: Partial<ApiDeps> = {}) {
+  const known = new Map(identities.map((one) => [hashToken(one.name), one]));
+  const app = buildApi({
+    commands: desk.commands,
+    requests: desk.store.requests,
+    authenticate: async (hash) => known.get(hash) ?? null,
+    readiness: async () => [],
+    metrics: new Registry(),
+    log: pino({ level: 'silent' }),
+    version: '0',
+    limits: { requestsPerMinute: 100_000 },
+    ...change,
+  });
+  running.push(app);
+  const call = (
+    token: string,
+    method: NonNullable<InjectOptions['method']>,
+    url: string,
+    options: Omit<InjectOptions, 'method' | 'url'> = {},
+  ): Promise<LightMyRequestResponse> =>
+    app.inject({
+      method,
+      url,
+      ...options,
+      headers: { authorization: `Bearer ${token}`, accept: 'application/json', ...options.headers },
+    });
+  return { app, call };
+}
