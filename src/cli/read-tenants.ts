@@ -163,7 +163,8 @@ async function readText(
     readFile: (name) => readFileSync(resolve(folder, name), 'utf8'),
     withoutSecrets,
   };
-  if (withoutSecrets) return parseTenants(text, sources);
+  // A large file is read once only where it names no command.
+  if (withoutSecrets || !text.includes('${command:')) return parseTenants(text, sources);
   const keyOf = (command: string) => `${folder}\0${command}`;
   const commands = commandsOf(text, sources).filter((command) => !outputs.has(keyOf(command)));
   if (commands.length > 0) {
