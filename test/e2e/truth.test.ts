@@ -1,7 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import type { Examination, PlanView, StatusView, TenantSummary } from '../../src/reconciler/commands.ts';
+import type {
+  Applied,
+  Examination,
+  PlanView,
+  StatusView,
+  TenantSummary,
+} from '../../src/reconciler/commands.ts';
 import type { Handoff } from '../../src/domain/handoff.ts';
 import { demoCompanies, robotIdentity, scenarioSecrets, seedDemo } from '../../src/simulator/index.ts';
 import {
@@ -262,11 +268,14 @@ describe('the thirteen tenants of the examples, observed', () => {
   });
 
   test('are applied whole, after a rehearsal that changed nothing', () => {
-    for (const id of TENANTS) expect(dry.stdout).toMatch(new RegExp(`^${id} +created`, 'm'));
+    for (const id of TENANTS)
+      expect(dry.stdout).toMatch(new RegExp(`^\\+ ${id}: created, generation 1$`, 'm'));
     expect(whileDry).toEqual([]);
-    expect(json<unknown>(applied)).toEqual(
-      TENANTS.map((id) => ({ id, change: 'created', generation: 1, paths: [], warnings: [] })),
-    );
+    const { changes, ...rest } = json<Applied>(applied);
+    expect(
+      changes.map(({ id, change, generation, warnings }) => ({ id, change, generation, warnings })),
+    ).toEqual(TENANTS.map((id) => ({ id, change: 'created', generation: 1, warnings: [] })));
+    expect(rest).toEqual({ dryRun: false, refused: [], removals: [], unread: [] });
   });
 
   test.each(demoCompanies.map(({ companyId, trouble }) => ({ companyId, trouble })))(
