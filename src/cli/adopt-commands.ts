@@ -71,7 +71,7 @@ export function adoptionText(sheet: Sheet, adoption: AdoptionView): string {
   const seen = observedAt === null ? 'nothing was observed yet' : `seen ${ago(observedAt, now)}`;
   const foreign = found.some(({ what, state, ours }) => what === 'member' && state === 'differs' && !ours);
   return [
-    paper.paint('bold', `Adoption of ${tenant}`) + `: ${seen}`,
+    paper.paint('bold', paper.paragraph(`Adoption of ${tenant}: ${seen}`)),
     '',
     paper.table(
       ['WHAT', 'NAME', 'IS', 'PARASOL’S'],

@@ -3,35 +3,44 @@ import { TENANT_SORTS } from '../domain/tenant-filter.ts';
 import type { Context } from './context.ts';
 import { fleetText, tenantsText } from './fleet-views.ts';
 import { EXIT } from './io.ts';
+import { showOrWatch, watched, type Watching } from './watch.ts';
 import { choosing, labelOption, queryOf, type Selection } from './selection.ts';
 
 /** Looking at many tenants at once. */
 export function addFleet(program: Command, context: Context): void {
-  choosing(program.command('get').description('tenants: all of them, or those that are meant'))
+  choosing(watched(program.command('get')).description('tenants: all of them, or those that are meant'))
     .addOption(
       new Option('--sort <by>', 'ready: worst first; since: not ready for longest; next: due soonest')
         .choices(TENANT_SORTS)
         .default('id'),
     )
-    .option('--limit <count>', 'so many at most', wholeNumber, Infinity)
-    .action(async ({ sort, limit, ...selection }: GetOptions) => {
+    .addOption(
+      new Option('--limit <count>', 'so many at most').argParser(wholeNumber).default(Infinity, 'all'),
+    )
+    .action(({ sort, limit, watch = false, every, ...selection }: GetOptions) => {
       const query = queryOf(selection);
-      const { tenants, more } = await context.client().listTenants([...query, ['sort', sort]], limit);
-      context.show(tenants, (sheet) => tenantsText(sheet, tenants, { all: query.length === 0, more }));
-      context.io.exit(tenants.every(({ ready }) => ready === 'True') ? EXIT.ok : EXIT.drift);
+      return showOrWatch(context, { watch, every }, async () => {
+        const { tenants, more } = await context.client().listTenants([...query, ['sort', sort]], limit);
+        return {
+          answer: tenants,
+          text: (sheet) => tenantsText(sheet, tenants, { all: query.length === 0, more }),
+          code: tenants.every(({ ready }) => ready === 'True') ? EXIT.ok : EXIT.drift,
+        };
+      });
     });
-  program
-    .command('fleet')
+  watched(program.command('fleet'))
     .description('how the fleet is, in numbers: what to look at this morning')
     .addOption(labelOption())
-    .action(async ({ label = [] }: { label?: string[] }) => {
-      const fleet = await context.client().fleet(label);
-      context.show(fleet, fleetText);
-      context.io.exit(fleet.tenants.ready.True === fleet.tenants.total ? EXIT.ok : EXIT.drift);
-    });
+    .action(({ label = [], ...watching }: Watching & { label?: string[] }) =>
+      showOrWatch(context, watching, async () => {
+        const answer = await context.client().fleet(label);
+        const { ready, total } = answer.tenants;
+        return { answer, text: fleetText, code: ready.True === total ? EXIT.ok : EXIT.drift };
+      }),
+    );
 }
 
-interface GetOptions extends Selection {
+interface GetOptions extends Selection, Watching {
   sort: string;
   limit: number;
 }

@@ -4,22 +4,23 @@ import { handoffNamed, Refused, waitsForPerson, type Context } from './context.t
 import { EXIT } from './io.ts';
 import { CONNECTWISE_LABELS, readPair, UMBRELLA_LABELS } from './prompt.ts';
 import { shortId } from './sheet.ts';
+import { showOrWatch, watched, type Watching } from './watch.ts';
 import { handoffsText, handoffText } from './views.ts';
 
 /** Work that no API can do. */
 export function addHandoffs(program: Command, context: Context): void {
   const { io } = context;
   const as = () => new Option('--as <name>', 'who does the work').default(io.user);
-  const handoffs = program
-    .command('handoffs')
+  const handoffs = watched(program.command('handoffs'))
     .description('work that waits for a person')
     .argument('[tenant]')
     .option('--all', 'closed and withdrawn ones too')
-    .action(async (tenant: string | undefined, { all }: { all?: boolean }) => {
-      const found = await context.client().handoffs({ tenant, live: all !== true });
-      context.show(found, handoffsText);
-      io.exit(waitsForPerson(found) ? EXIT.person : EXIT.ok);
-    });
+    .action((tenant: string | undefined, { all, ...watching }: Watching & { all?: boolean }) =>
+      showOrWatch(context, watching, async () => {
+        const answer = await context.client().handoffs({ tenant, live: all !== true });
+        return { answer, text: handoffsText, code: waitsForPerson(answer) ? EXIT.person : EXIT.ok };
+      }),
+    );
   handoffs
     .command('show')
     .description('what is to be done, click by click')

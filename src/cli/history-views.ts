@@ -1,7 +1,7 @@
 import { formatSpan } from '../domain/duration.ts';
 import type { EventView, RunDetail, RunView } from '../reconciler/commands.ts';
 import { ago, heading, labelled, note, shortId, type Sheet } from './sheet.ts';
-import { clean, type Cell, type Colour } from './table.ts';
+import { clean, type Cell, type Colour, widthOf } from './table.ts';
 
 /** `2026-11-24 08:00:00`: of the zone that logs have, UTC. */
 const clockTime = (at: string): string => at.slice(0, 19).replace('T', ' ');
@@ -15,7 +15,12 @@ const colourOf = (type: string): Colour =>
       : 'cyan';
 
 export function eventText({ paper }: Sheet, { at, tenant, type, message }: EventView): string {
-  const head = `${paper.paint('dim', clockTime(at))}  ${clean(tenant ?? 'the fleet')}  ${paper.paint(colourOf(type), clean(type))}`;
+  const who = clean(tenant ?? 'the fleet');
+  const plain = `${clockTime(at)}  ${who}  ${clean(type)}`;
+  const head =
+    widthOf(plain) > paper.width
+      ? paper.paragraph(plain, 2, '')
+      : `${paper.paint('dim', clockTime(at))}  ${who}  ${paper.paint(colourOf(type), clean(type))}`;
   return `${head}\n${paper.paragraph(message, 2)}`;
 }
 

@@ -9,6 +9,7 @@ import { addFleet } from './fleet-commands.ts';
 import { addExport } from './export-commands.ts';
 import { addHandoffs } from './handoff-commands.ts';
 import { addInit } from './init-commands.ts';
+import { tellExitCodes } from './exit-codes.ts';
 import { EXIT, type CliIo } from './io.ts';
 import { addProcesses } from './process-commands.ts';
 import { addReading } from './reading-commands.ts';
@@ -20,7 +21,7 @@ import { addTokens } from './token-commands.ts';
 import { addVault } from './vault-commands.ts';
 
 const HELP = `
-Exit codes:
+Exit codes (what each command ends with is in its own --help):
   0  ready, or done
   1  something broke: no service, no permission
   2  not ready, or there is drift
@@ -33,7 +34,8 @@ Environment:
                  one that a service on this machine made, in PARASOL_DATA
                  (.parasol)
   PARASOL_REVEAL_TOKEN  for reveal instead of PARASOL_TOKEN, or
-                 PARASOL_REVEAL_TOKEN_FILE`;
+                 PARASOL_REVEAL_TOKEN_FILE
+  NO_COLOR, FORCE_COLOR  no colours on a terminal; colours elsewhere too`;
 
 /**
  * The command line. What a command found goes to `io.stdout`, what went wrong to `io.stderr`, how it ended to
@@ -78,6 +80,7 @@ export function buildProgram(io: CliIo): Command {
   addVault(program, context);
   addProcesses(program, context);
   addCompletion(program, context);
+  tellExitCodes(program);
   return program;
 }
 

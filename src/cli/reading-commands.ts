@@ -2,19 +2,20 @@ import type { Command } from 'commander';
 import type { PlanView } from '../reconciler/commands.ts';
 import { codeOfStatus, type Context } from './context.ts';
 import { EXIT, type ExitCode } from './io.ts';
+import { showOrWatch, watched, type Watching } from './watch.ts';
 import { credentialsText, customersText, planText, statusText } from './views.ts';
 
 /** Looking at tenants. */
 export function addReading(program: Command, context: Context): void {
-  program
-    .command('status')
+  watched(program.command('status'))
     .description('how a tenant is: conditions, drift, keys, evidence, hand-offs')
     .argument('<tenant>')
-    .action(async (tenant: string) => {
-      const status = await context.client().status(tenant);
-      context.show(status, statusText);
-      context.io.exit(codeOfStatus(status));
-    });
+    .action((tenant: string, watching: Watching) =>
+      showOrWatch(context, watching, async () => {
+        const answer = await context.client().status(tenant);
+        return { answer, text: statusText, code: codeOfStatus(answer) };
+      }),
+    );
   program
     .command('plan')
     .description('what would be done next, and what waits for what')

@@ -13,7 +13,10 @@ export class Paper {
   constructor(output: Output, env: Readonly<Record<string, string | undefined>>) {
     // 80 columns where nobody says: a pipe, a log, a mail.
     this.width = output.isTTY ? Math.min(Math.max(output.columns ?? 80, 60), 120) : 80;
-    this.#coloured = output.isTTY === true && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
+    const { NO_COLOR: none, FORCE_COLOR: forced, TERM: terminal } = env;
+    this.#coloured = forced
+      ? forced !== '0' && forced !== 'false'
+      : output.isTTY === true && !none && terminal !== 'dumb';
   }
 
   paint(colour: Colour, text: string): string {

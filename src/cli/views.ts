@@ -324,7 +324,9 @@ export function planText(sheet: Sheet, { tenant, mode, generation, observedAt, p
   const { paper } = sheet;
   const seen =
     observedAt === null ? 'nothing was observed yet' : `from what was seen ${ago(observedAt, sheet.now)}`;
-  const lines = [paper.paint('bold', `Plan of ${tenant}`) + `: generation ${generation}, ${seen}`];
+  const lines = [
+    paper.paint('bold', paper.paragraph(`Plan of ${tenant}: generation ${generation}, ${seen}`)),
+  ];
   if (mode !== 'repair' && plan.steps.length > 0) {
     lines.push(paper.paragraph(`Mode ${mode}: nothing of this is done. In mode repair it would be.`));
   }
