@@ -87,7 +87,7 @@ const shortBrake = (id: string): string => id.replaceAll('-', '').slice(-6);
 export interface Before {
   /** Of the same company, console and role; empty where none was seen. */
   facts: Facts;
-  drift: Pick<Drift, 'path' | 'kind'>[];
+  drift: Pick<Drift, 'path' | 'kind' | 'accepted'>[];
   conditions: Condition[];
   /** Signatures of the ways in which it was last seen to differ. */
   sighted: string[];
@@ -110,7 +110,8 @@ interface Judged {
  * first observation tells nothing of the vendor. What no step of the plan would remove changes nothing.
  */
 export function sightings(now: Judged, before: Before): Sighting[] {
-  const known = new Set(before.drift.map(signatureOf));
+  // What was accepted is new once it is not any more: nobody would have changed it until now.
+  const known = new Set(before.drift.filter(({ accepted }) => accepted === null).map(signatureOf));
   const counts = new Map<string, boolean>();
   for (const difference of now.drift.filter(({ accepted }) => accepted === null)) {
     const signature = signatureOf(difference);

@@ -162,7 +162,7 @@ describe('what a tenant shows', () => {
 
   test.each<[string, Partial<Before>]>([
     ['it is the first observation', { facts: noFacts(), conditions: [] }],
-    ['it differed so before', { drift: [{ path: CELL, kind: 'missing' }] }],
+    ['it differed so before', { drift: [{ path: CELL, kind: 'missing', accepted: null }] }],
     [
       'its levels were never seen',
       {
@@ -179,13 +179,20 @@ describe('what a tenant shows', () => {
   });
 
   it('counts where the same cell differed in another way before', () => {
-    const known = before({ drift: [{ path: CELL, kind: 'excess' }] });
+    const known = before({ drift: [{ path: CELL, kind: 'excess', accepted: null }] });
     expect(sightings(judged(SHORT), known)).toEqual([{ signature: `${CELL} missing`, counts: true }]);
   });
 
   it('counts where the spec changed, though nothing of the other subject was seen', () => {
     const changed = before({ facts: noFacts(), specChanged: true });
     expect(sightings(judged(SHORT), changed)).toEqual([{ signature: `${CELL} missing`, counts: true }]);
+  });
+
+  it('is nothing where a person accepted it, and new once that is over', () => {
+    const accepted = { by: 'Jo', reason: 'agreed', until: at };
+    expect(sightings(judged(SHORT, { accepted }), before())).toEqual([]);
+    const agreed = before({ drift: [{ path: CELL, kind: 'missing', accepted }] });
+    expect(sightings(judged(SHORT), agreed)).toEqual([{ signature: `${CELL} missing`, counts: true }]);
   });
 
   it('does not count where nothing would be changed about it', () => {

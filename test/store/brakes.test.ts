@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, test } from 'vitest';
+import { PARASOL, type Scope } from '../../src/domain/access.ts';
 import type { BrakeBounds, Sighting } from '../../src/domain/brake.ts';
+import { EVERY_EVENT } from '../../src/reconciler/event-log.ts';
 import type { BrakeView, Claim } from '../../src/reconciler/ports.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
@@ -202,6 +204,22 @@ describe('the last doors, for a run that planned before the brake was set', () =
   });
 });
 
+it('lets no work leave for an automation while it holds the tenant', async () => {
+  const handoff = openingFor();
+  const spec = { ...writeOf('t06').spec, mode: 'repair' as const };
+  const webhooks = { ...spec.handoffs, 'delete-key': { webhook: handoff.automation.webhook } };
+  await store.desk.apply([writeOf('t06', { expected: 1, spec: { ...spec, handoffs: webhooks } })]);
+  await store.reconciles.record(claims[6]!, resultOf({ handoffs: [handoff] }));
+  await store.pool.query(`update tenants set next_run_at = now() where id = 't06'`);
+  const [again] = await store.claims.take('owner', 1, 30_000);
+  claims[6] = again!.claim;
+  await show(5, 6);
+  expect(await store.deliveries.begin(handoff.id, null)).toEqual({ go: false, because: 'held' });
+  await release('t06');
+  // Nothing holds it any more; that there is nothing to sign with is another matter.
+  expect(await store.deliveries.begin(handoff.id, null)).toEqual({ go: false, because: 'settled' });
+});
+
 describe('a release', () => {
   beforeEach(() => show(10));
 
@@ -244,6 +262,52 @@ describe('a release', () => {
     ['a tenant that is none', 'nobody', 'no-tenant'],
   ])('is refused for %s', async (_, tenant, because) => {
     expect(await release(tenant)).toEqual({ ok: false, because });
+  });
+
+  it('is kept in the audit, for one and for all, and by whom', async () => {
+    await release('t07');
+    await release(null, true);
+    await release('t08');
+    const { id } = await brake();
+    // It keeps what other tests did.
+    const { rows } = await store.pool.query(
+      `select tenant_id, subject, reason, after from audit
+        where action = 'brake.release' and subject = $1 order by id`,
+      [id],
+    );
+    expect(rows).toEqual([
+      {
+        tenant_id: 't07',
+        subject: id,
+        reason: 'seen',
+        after: { by: 'Jo', withoutCanary: false, tenants: 1 },
+      },
+      {
+        tenant_id: null,
+        subject: id,
+        reason: 'seen',
+        after: { by: 'Jo', withoutCanary: true, tenants: 10 },
+      },
+    ]);
+  });
+
+  it('is not for who is bound to some tenants, nor is the fleet’s brake shown to them', async () => {
+    const bound = store.desk.as({ ...PARASOL, scope: { tenants: ['t07'], labels: [] } });
+    const { id } = await brake();
+    const asked = { by: 'Jo', reason: 'seen', withoutCanary: true };
+    for (const tenant of ['t07', null]) {
+      expect(await bound.releaseBrake(id, tenant, asked)).toEqual({ ok: false, because: 'no-brake' });
+    }
+    expect(await bound.brakes(10)).toEqual([]);
+    expect(await on()).toBe(1);
+    const events = async (scope: Scope | null) => {
+      const wanted = { ...EVERY_EVENT, types: ['BrakeSet'], scope };
+      return (await store.eventLog.page({ before: null, limit: 10 }, wanted)).items.map(
+        ({ tenant }) => tenant,
+      );
+    };
+    expect(await events(null)).toEqual([null]);
+    expect(await events({ tenants: ['t07'], labels: [] })).toEqual([]);
   });
 
   it('of a brake that is none is refused', async () => {
