@@ -243,7 +243,9 @@ export function createReconciles(db: Database, queue: Pick<Queue, 'ready' | 'sen
             await forgetSightings(tx);
             return true;
           }
-          const late = result.handoffs.some(opensHandoff) && (await brakeOf(tx, tenantId)) !== null;
+          // As before every effect: what came since this run began holds it (rulings 13).
+          const late =
+            result.handoffs.some(opensHandoff) && (row.held || (await brakeOf(tx, tenantId)) !== null);
           await changeCredentials(tx, tenantId, result.credentials);
           await changeHandoffs(
             tx,

@@ -43,6 +43,18 @@ describe('a tenant that a person paused', () => {
     });
   });
 
+  it('has no hand-off opened by a run that began before', async () => {
+    const acme = await (await scene('level-missing')).apply();
+    acme.interfere('record', () => pause(acme));
+    await acme.settle();
+    expect(await acme.liveHandoffs()).toEqual([]);
+    await acme.later();
+    expect(await acme.allHandoffs()).toEqual([]);
+    value(await resume(acme));
+    await acme.settle();
+    expect((await acme.liveHandoffs()).map(({ kind }) => kind)).toEqual(['grant-role-levels']);
+  });
+
   it('stays paused whatever spec is applied', async () => {
     const acme = await broken();
     value(await pause(acme));
