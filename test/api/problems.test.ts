@@ -201,6 +201,7 @@ describe('what a command refuses', () => {
       'reconcile',
       'events',
       'runs',
+      'run',
       'replaceCredential',
       'rotate',
       'rollback',
