@@ -266,9 +266,7 @@ const ASKING: Record<string, string[]> = {
 };
 /** They need no service, or a file or a terminal first: their own tests have them. */
 const ALONE =
-  'apply diff schema init credential doctor vault serve migrate simulate demo completion audit'.split(
-    ' ',
-  );
+  'apply diff schema init credential doctor vault serve migrate simulate demo completion audit'.split(' ');
 
 const commandsOf = (): Command[] => {
   const io = { scenarios: ['demo'], env: {}, user: 'jamie' } as unknown as CliIo;
