@@ -1,6 +1,7 @@
 import swagger, { type SwaggerTransformObject } from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
+import { EXAMPLES } from './examples.ts';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 
 /** Describes the API from its routes: `/openapi.json` for machines, `/docs` for people. */
@@ -38,5 +39,23 @@ const onlyReferred: SwaggerTransformObject = (document) => {
   };
   follow(api.paths);
   const kept = Object.fromEntries(Object.entries(schemas).filter(([name]) => used.has(name)));
+  addExamples(api.paths as Paths);
   return { ...api, components: { ...api.components, schemas: kept } } as ReturnType<SwaggerTransformObject>;
 };
+
+type Content = { content?: Record<string, { example?: unknown }> };
+type Operation = { operationId?: string; requestBody?: Content; responses?: Record<string, Content> };
+type Paths = Record<string, Record<string, Operation>>;
+
+/** Puts the examples where their operations are described. */
+function addExamples(paths: Paths): void {
+  for (const operation of Object.values(paths).flatMap((path) => Object.values(path))) {
+    const { operationId = '', requestBody, responses = {} } = operation;
+    const { body, answer } = EXAMPLES[operationId] ?? {};
+    const good = Object.entries(responses).find(([status]) => status.startsWith('2'))?.[1];
+    const taken = requestBody?.content?.['application/json'];
+    const given = good?.content?.['application/json'];
+    if (taken && body !== undefined) taken.example = body;
+    if (given && answer !== undefined) given.example = answer;
+  }
+}

@@ -7,11 +7,12 @@ import { memoryBench } from './memory.ts';
 import { ROOT } from './processes.ts';
 import { setStage, type Stage } from './stage.ts';
 import { steadyBench } from './steady.ts';
+import { streamBench } from './stream.ts';
 import { sweepBench } from './sweep.ts';
 import { triggerBench } from './trigger.ts';
 
 /**
- * `npm run bench -- [steady] [trigger] [sweep] [memory] [--tenants N] [--profile]`: the numbers that the product
+ * `npm run bench -- [steady] [trigger] [sweep] [stream] [memory] [--tenants N] [--profile]`: the numbers that the product
  * promises, each beside a baseline that is measured in the same run. Progress goes to standard error, the table
  * to standard output, everything to `bench/out/`. Ends with 1 if a goal is missed.
  */
@@ -19,6 +20,7 @@ const BENCHES: Record<string, (stage: Stage) => Promise<Finding[]>> = {
   steady: steadyBench,
   trigger: triggerBench,
   sweep: sweepBench,
+  stream: streamBench,
   memory: memoryBench,
 };
 

@@ -31,6 +31,8 @@ export interface Stage {
   connectwiseUrl: string;
   umbrellaUrl: string;
   service: Child;
+  /** Where the service listens. */
+  url: string;
   /** The server's own process; its children are the connections. */
   postgresPid: number;
   client: Client;
@@ -83,7 +85,8 @@ export async function setStage(
       ],
     }),
   );
-  const client = new Client(await service.said('it listens', listening), token);
+  const url = await service.said('it listens', listening);
+  const client = new Client(url, token);
   const pool = new pg.Pool({ connectionString: server.url, max: 4, application_name: 'bench' });
   stack.defer(() => pool.end());
 
@@ -103,6 +106,7 @@ export async function setStage(
   const postgresPid = await serverPid(pool);
   return {
     pool,
+    url,
     databaseUrl: server.url,
     control,
     connectwiseUrl,
