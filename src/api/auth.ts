@@ -13,7 +13,14 @@ import { Problem } from './problem.ts';
 const VIEWER = ['tenants:read', 'handoffs:read', 'brake:read', 'metrics:read', 'docs:read'] as const;
 const OPERATOR = [...VIEWER, 'tenants:reconcile', 'tenants:hold', 'handoffs:work'] as const;
 const ROTATOR = [...OPERATOR, 'rotations:write', 'credentials:write'] as const;
-const ADMIN = [...ROTATOR, 'tenants:write', 'tokens:read', 'tokens:write', 'brake:release'] as const;
+const ADMIN = [
+  ...ROTATOR,
+  'tenants:write',
+  'fleet:change',
+  'tokens:read',
+  'tokens:write',
+  'brake:release',
+] as const;
 
 /** `public` needs no token; `secrets:reveal` comes with no role: it is granted to a token besides. */
 export type Permission = 'public' | 'secrets:reveal' | (typeof ADMIN)[number];

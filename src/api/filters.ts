@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseSelector, type LabelSelector } from '../domain/labels.ts';
+import { tenantIdSchema } from '../domain/tenant.ts';
 import { parseMark, TENANT_SORTS, type TenantFilter } from '../domain/tenant-filter.ts';
 
 /** How tenants are chosen: as the query of a list, and as the selector of a command. */
@@ -75,3 +76,67 @@ export const labelQuery = z.strictObject({ label: several(label).describe('All o
 
 export const selectorsOf = (labels: readonly string[]): LabelSelector[] =>
   labels.map(parseSelector).filter((selector) => selector !== null);
+
+/** Which tenants a command is for. Nothing at all means nobody: who means everybody says so. */
+export const selector = z
+  .strictObject({
+    all: z.literal(true).optional().describe('Every tenant; goes with nothing else.'),
+    ids: z.array(tenantIdSchema).min(1).max(10_000).optional(),
+    ready: z.array(truth).min(1).max(3).optional(),
+    conditions: z.array(condition).min(1).max(MOST).optional(),
+    mode: mode.optional(),
+    labels: z.array(label).min(1).max(MOST).optional(),
+    drift: z
+      .union([z.boolean(), path])
+      .optional()
+      .describe('Whether there is any, or how the path of some begins.'),
+    q: words.optional(),
+  })
+  .superRefine(({ all, ...demands }, context) => {
+    const some = Object.values(demands).some((demand) => demand !== undefined);
+    if (some !== (all === true)) return;
+    context.addIssue({
+      code: 'custom',
+      message: some
+        ? 'says all, and demands something besides: say one of them'
+        : 'means nobody: demand something, or say all: true',
+    });
+  });
+
+export const filterOfSelector = (given: z.output<typeof selector>): TenantFilter => ({
+  ids: given.ids === undefined ? null : [...new Set(given.ids)].toSorted(),
+  ready: given.ready ?? [],
+  marks: (given.conditions ?? []).map(parseMark).filter((mark) => mark !== null),
+  mode: given.mode ?? null,
+  labels: selectorsOf(given.labels ?? []),
+  drift: given.drift ?? null,
+  words: given.q ?? null,
+});
+
+/** A command for many tenants is looked at first, then confirmed by the token that the look gave. */
+export const bulkBody = {
+  selector,
+  reason: z.string().trim().min(1).max(200).describe('Why, for the record.'),
+  dryRun: z
+    .boolean()
+    .default(false)
+    .describe('Names every tenant that is meant, and gives the token; changes nothing.'),
+  confirmation: z
+    .guid()
+    .optional()
+    .describe('The token of the dry run: for exactly its tenants, by its caller, once, within 10 minutes.'),
+};
+
+export const checkConfirmed = (
+  { dryRun, confirmation }: { dryRun: boolean; confirmation?: string | undefined },
+  context: z.RefinementCtx,
+): void => {
+  if (dryRun !== (confirmation !== undefined)) return;
+  context.addIssue({
+    code: 'custom',
+    path: ['confirmation'],
+    message: dryRun
+      ? 'goes with no dry run'
+      : 'is needed: ask with dryRun: true, look at who is meant, and give its token',
+  });
+};

@@ -61,3 +61,20 @@ export const fleetCount = z
     drift: z.object({ tenants: count, paths: z.array(z.object({ path: z.string(), count })) }),
   })
   .meta({ id: 'Fleet' });
+
+/** What a command for many tenants found, or did. */
+export const bulkAnswer = z
+  .object({
+    dryRun: z.boolean(),
+    tenants: z.array(
+      z.object({
+        id: tenantIdSchema,
+        name: z.string(),
+        refused: z.string().nullable().describe('Why it is not for this tenant; null: it is.'),
+        trigger: count.nullable().describe('As of `POST /tenants/:id/reconcile`; null: nothing was done.'),
+        rotation: z.string().nullable(),
+      }),
+    ),
+    confirmation: z.object({ token: z.string(), expiresAt: time }).nullable(),
+  })
+  .meta({ id: 'Bulk' });

@@ -7,6 +7,7 @@ import type { FleetCount } from '../domain/fleet.ts';
 import type { Handoff } from '../domain/handoff.ts';
 import type { Labels } from '../domain/labels.ts';
 import type { Purpose, TenantInput } from '../domain/tenant.ts';
+import type { BulkAnswer } from '../reconciler/commands.ts';
 import type {
   AcceptanceView,
   Applied,
@@ -86,6 +87,14 @@ export interface TokenBody {
 export interface Asked {
   by: string;
   reason: string;
+}
+
+export interface BulkBody {
+  selector: Record<string, unknown>;
+  reason: string;
+  by?: string;
+  dryRun?: boolean;
+  confirmation?: string;
 }
 
 export interface Revealed {
@@ -185,6 +194,11 @@ export class Client {
   fleet(labels: readonly string[]): Promise<FleetCount> {
     const query = new URLSearchParams(labels.map((label): [string, string] => ['label', label]));
     return this.#call('GET', `/fleet?${query.toString()}`);
+  }
+
+  /** A look at who is meant, or, with its confirmation, the command itself. */
+  many(path: 'reconcile' | 'rotations', body: BulkBody): Promise<BulkAnswer> {
+    return this.#call('POST', `/fleet/${path}`, body);
   }
 
   status(tenant: string): Promise<StatusView> {

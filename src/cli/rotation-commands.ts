@@ -2,6 +2,7 @@ import { Option, type Command } from 'commander';
 import { isLive } from '../domain/handoff.ts';
 import type { RotationPhase } from '../domain/rotation.ts';
 import type { RotationRequest, StatusView } from '../reconciler/commands.ts';
+import { forMany, many, meansMany, type BulkOptions } from './bulk.ts';
 import { revealClientFor, type Revealed } from './client.ts';
 import { codeOfStatus, duration, handoffNamed, Refused, waitUntil, type Context } from './context.ts';
 import { readLine } from './prompt.ts';
@@ -13,10 +14,12 @@ import { statusText } from './views.ts';
 export function addRotations(program: Command, context: Context): void {
   const { io } = context;
   const as = (what: string) => new Option('--as <name>', what).default(io.user);
-  program
-    .command('rotate')
-    .description('replace a key with overlap: the old one goes last')
-    .argument('<tenant>')
+  forMany(
+    program
+      .command('rotate')
+      .description('replace a key with overlap: the old one goes last; of a tenant, or of many')
+      .argument('[tenant]'),
+  )
     .addOption(
       new Option('--credential <purpose>', 'which key; an Umbrella key for all who share it')
         .choices(['integration', 'umbrella-api'])
@@ -29,7 +32,11 @@ export function addRotations(program: Command, context: Context): void {
     .option('--yes-cut <tenant>', 'confirms --cut-now where there is no terminal to ask on')
     .option('--wait', 'wait until it needs a person or Umbrella, then show the status')
     .option('--timeout <duration>', 'how long to wait at most', duration, 300_000)
-    .action((tenant: string, options: RotateOptions) => rotate(context, tenant, options));
+    .action((tenant: string | undefined, options: RotateOptions) =>
+      meansMany(tenant, options) || tenant === undefined
+        ? rotateMany(context, options)
+        : rotate(context, tenant, options),
+    );
   program
     .command('rollback')
     .description('take the rotation under way back, at any phase')
@@ -60,7 +67,7 @@ export function addRotations(program: Command, context: Context): void {
     .action((id: string, options: { reason: string; as: string }) => reveal(context, id, options));
 }
 
-interface RotateOptions {
+interface RotateOptions extends BulkOptions {
   credential: RotationRequest['credential'];
   reason: string;
   as: string;
@@ -69,6 +76,18 @@ interface RotateOptions {
   yesCut?: string;
   wait?: boolean;
   timeout: number;
+}
+
+/** Of integration keys only, and in peace: what cannot wait is said of each tenant by itself. */
+async function rotateMany(context: Context, options: RotateOptions): Promise<void> {
+  const { credential, compromised, cutNow, yesCut, wait, reason, as: by } = options;
+  if (credential !== 'integration' || compromised || cutNow || yesCut !== undefined || wait) {
+    throw new Refused(
+      'Of many tenants only the integration key is rotated, with overlap, and nothing is waited for: ' +
+        'the rest is said of one tenant.',
+    );
+  }
+  return many(context, 'rotations', { reason, by }, options);
 }
 
 async function rotate(context: Context, tenant: string, options: RotateOptions): Promise<void> {

@@ -63,3 +63,19 @@ export function queryOf({ ready, condition, mode, label, drift, search }: Select
     ...each('q', search === undefined ? [] : [search]),
   ];
 }
+
+/** The same as the selector of a command for many; empty: nobody is meant. */
+export function selectorOf(
+  { ready, condition, mode, label, drift, search }: Selection,
+  all: boolean,
+): Record<string, unknown> {
+  return {
+    ...(all ? { all } : {}),
+    ...(ready ? { ready } : {}),
+    ...(condition ? { conditions: condition } : {}),
+    ...(mode === undefined ? {} : { mode }),
+    ...(label ? { labels: label } : {}),
+    ...(drift === undefined ? {} : { drift: drift === 'true' ? true : drift === 'false' ? false : drift }),
+    ...(search === undefined ? {} : { q: search }),
+  };
+}

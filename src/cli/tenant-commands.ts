@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { forMany, many, meansMany, type BulkOptions } from './bulk.ts';
 import { PURPOSES, type Purpose } from '../domain/tenant.ts';
 import type { PairBody } from './client.ts';
 import { codeOfStatus, duration, Refused, waitForTrigger, type Context } from './context.ts';
@@ -9,23 +10,17 @@ import { examinationText, statusText } from './views.ts';
 
 /** Saying how tenants should be, and having them looked at. */
 export function addChanging(program: Command, context: Context): void {
-  program
-    .command('reconcile')
-    .description('observe a tenant now, and repair what may be repaired')
-    .argument('<tenant>')
-    .option('--reason <text>', 'why, for the record')
+  forMany(
+    program
+      .command('reconcile')
+      .description('observe a tenant now, or many, and repair what may be repaired')
+      .argument('[tenant]'),
+  )
+    .option('--yes', 'of many: without being asked')
+    .option('--reason <text>', 'why, for the record; of many it must be given')
     .option('--wait', 'wait until it was done, then show the status')
     .option('--timeout <duration>', 'how long to wait at most', duration, 300_000)
-    .action(async (tenant: string, options: { reason?: string; wait?: boolean; timeout: number }) => {
-      const answer = await context.client().reconcile(tenant, options.reason ?? null);
-      if (options.wait !== true) {
-        context.show(answer, () => `${tenant} will be reconciled (trigger ${answer.trigger}).`);
-        return;
-      }
-      const status = await waitForTrigger(context, tenant, answer.trigger, options.timeout);
-      context.show(status, statusText);
-      context.io.exit(codeOfStatus(status));
-    });
+    .action((tenant: string | undefined, options: ReconcileOptions) => reconcile(context, tenant, options));
   program
     .command('credential')
     .description('replace a credential; the pair is asked for, or two lines of standard input')
@@ -49,6 +44,33 @@ export function addChanging(program: Command, context: Context): void {
             : `It is proved next (trigger ${answer.trigger}).`),
       );
     });
+}
+
+interface ReconcileOptions extends BulkOptions {
+  reason?: string;
+  wait?: boolean;
+  timeout: number;
+}
+
+async function reconcile(
+  context: Context,
+  tenant: string | undefined,
+  options: ReconcileOptions,
+): Promise<void> {
+  const { reason, wait = false, timeout } = options;
+  if (meansMany(tenant, options) || tenant === undefined) {
+    if (reason === undefined) throw new Refused('Of many tenants say why: --reason.');
+    if (wait) throw new Refused('--wait goes with one tenant.');
+    return many(context, 'reconcile', { reason }, options);
+  }
+  const answer = await context.client().reconcile(tenant, reason ?? null);
+  if (!wait) {
+    context.show(answer, () => `${tenant} will be reconciled (trigger ${answer.trigger}).`);
+    return;
+  }
+  const status = await waitForTrigger(context, tenant, answer.trigger, timeout);
+  context.show(status, statusText);
+  context.io.exit(codeOfStatus(status));
 }
 
 async function credentialOf(io: CliIo, purpose: Purpose): Promise<PairBody | { secret: string }> {

@@ -1,3 +1,4 @@
+import type { BulkAnswer, BulkRequest } from './bulk.ts';
 import type { Caller } from '../domain/access.ts';
 import type { Adoption } from '../domain/adoption.ts';
 import type { Condition, Truth } from '../domain/condition.ts';
@@ -21,7 +22,17 @@ import type { AcceptanceEnd, NewToken, StoredToken } from './desk.ts';
 import type { RekeyProgress } from './keyring.ts';
 import type { Waited, Wanted } from './waits.ts';
 
-export type { BrakeRelease, BrakeView, Caller, EventListener, Gap, LoggedEvent, RekeyProgress };
+export type {
+  BulkAnswer,
+  BulkRequest,
+  BrakeRelease,
+  BrakeView,
+  Caller,
+  EventListener,
+  Gap,
+  LoggedEvent,
+  RekeyProgress,
+};
 export type { DoneEarlier, KeyedRequest, Requests } from './requests.ts';
 
 /**
@@ -454,6 +465,10 @@ export interface Commands {
   tenant(id: string): Promise<Answer<TenantView>>;
   /** A page may hold fewer than `limit`, where one was seen too long ago just now. */
   tenants(query: TenantQuery): Promise<Answer<Page<TenantSummary>>>;
+  /** Asks for a run of each tenant that is meant: first a look, then what it found is confirmed. */
+  reconcileMany(request: BulkRequest): Promise<Answer<BulkAnswer>>;
+  /** Likewise for a rotation of each one's integration key, where it may be rotated now. */
+  rotateMany(request: BulkRequest & { by: string }): Promise<Answer<BulkAnswer>>;
   /** The morning's questions, of the tenants with all of these labels. */
   fleet(labels: readonly LabelSelector[]): Promise<FleetCount>;
   status(id: string): Promise<Answer<StatusView>>;

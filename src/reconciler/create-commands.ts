@@ -17,6 +17,7 @@ import {
 import { releaseBrake } from './brakes.ts';
 import type { Answer, Commands, EventPage, EventView, Page, TenantView } from './commands.ts';
 import { beingDeleted, deleteTenant, keepTenant } from './deletions.ts';
+import { reconcileMany, rotateMany } from './bulk.ts';
 import { listTenants } from './fleet.ts';
 import { accept, acceptanceView, pause, resume, withdrawAcceptance } from './holds.ts';
 import { keyAudit } from './key-audit.ts';
@@ -110,6 +111,8 @@ export function createCommands(deps: CommandDeps): Commands {
 
     tenants: (query) => listTenants(deps, query),
     fleet: (labels) => desk.fleet(labels),
+    reconcileMany: (request) => reconcileMany(deps, request),
+    rotateMany: (request) => rotateMany(deps, request),
 
     status: (id) => shown(id, (record) => statusView(record, clock.now())),
     // Everybody's wait rests on the same reads, so that who may wait is asked apart.

@@ -13,6 +13,7 @@ import type { Purpose, TenantSpec } from '../domain/tenant.ts';
 import type { TenantFilter, TenantSort } from '../domain/tenant-filter.ts';
 import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import type { BrakeDesk } from './brakes.ts';
+import type { BulkOrder, BulkOutcome, DecideBulk } from './bulk-store.ts';
 import type { EventView, Page } from './commands.ts';
 import type { Place } from './cursor.ts';
 import type {
@@ -292,6 +293,11 @@ export interface Desk extends BrakeDesk {
     after: Place | null;
     limit: number;
   }): Promise<{ items: TenantRow[]; next: Place | null }>;
+  /**
+   * One command for many tenants: `confirmed` null only looks, and gives the token with which exactly that may be
+   * done, by this caller and within 10 minutes; all of it or nothing.
+   */
+  bulk(order: BulkOrder, decide: DecideBulk, confirmed: string | null): Promise<BulkOutcome>;
   /** Of the tenants with all of these labels. */
   fleet(labels: readonly LabelSelector[]): Promise<FleetCount>;
   /** Newest first; `next` is the `before` of the next page. */

@@ -496,6 +496,7 @@ export interface Housekeeping {
 
 /** What the commands need of the store: the other half of what the store implements. */
 export type * from './desk.ts';
+export type * from './bulk-store.ts';
 /** The log of events. */
 export type * from './event-log.ts';
 /** What requests that are done once need. */

@@ -52,9 +52,21 @@ export async function rotate(
     }
     return wish(desk, clock, id, { kind: 'compromise', by, reason });
   }
-  const asked = requested({
+  const { rotation: asked, event } = newRotation({ clock, ids }, id, request);
+  const added = await desk.requestRotation(asked, [event], `rotation asked for by ${by}`);
+  if (added.ok) return done({ rotation: asked.id, trigger: added.trigger });
+  return added.because === 'not-found' ? noTenant(id) : underWay(id, added.rotation);
+}
+
+/** A rotation that waits to begin, and the event that tells who asked for it. */
+export function newRotation(
+  { clock, ids }: { clock: Clock; ids: Ids },
+  tenantId: string,
+  { by, reason, compromised, cutNow }: Omit<RotationRequest, 'credential'>,
+): { rotation: Rotation; event: NewEvent } {
+  const rotation = requested({
     id: ids.next(),
-    tenantId: id,
+    tenantId,
     cause: compromised ? 'compromise' : 'request',
     by,
     reason,
@@ -65,11 +77,9 @@ export async function rotate(
   const event: NewEvent = {
     type: 'RotationRequested',
     message: `${what}, by ${by}: ${reason}${cutNow ? '. The old key is cut first: an outage' : ''}`,
-    data: { rotation: asked.id, by, reason, compromised, cutNow },
+    data: { rotation: rotation.id, by, reason, compromised, cutNow },
   };
-  const added = await desk.requestRotation(asked, [event], `rotation asked for by ${by}`);
-  if (added.ok) return done({ rotation: asked.id, trigger: added.trigger });
-  return added.because === 'not-found' ? noTenant(id) : underWay(id, added.rotation);
+  return { rotation, event };
 }
 
 const underWay = (id: string, { id: rotation, phase }: Rotation) =>

@@ -23,6 +23,7 @@ import { StoreError, toStoreError } from './database.ts';
 import { placeEvents } from './event-log.ts';
 import { addEvents, addEventsOf, events as eventRows, keyEvents, pageOfEvents } from './events.ts';
 import { automationNow, destroyAnswerKey, handoffs, listHandoffs, toHandoff, toPeople } from './handoffs.ts';
+import { bulk } from './bulk.ts';
 import { countFleet } from './fleet-count.ts';
 import { listSpecs, type ToList } from './listings.ts';
 import { ownedObjects, toOwned } from './owned.ts';
@@ -253,6 +254,7 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
       .orderBy(asc(tenants.id)),
 
   page: (page) => pageOfTenants(db, page, caller.scope),
+  bulk: (order, decide, confirmed) => db.transaction((tx) => bulk(tx, caller, order, decide, confirmed)),
   fleet: (labels) => countFleet(db, labels, caller.scope),
 
   async keyRecord(id) {

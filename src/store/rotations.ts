@@ -9,7 +9,7 @@ import {
   type Wish,
 } from '../domain/rotation.ts';
 import { instant, isoOrNull, jsonb, text } from './columns.ts';
-import type { Executor } from './database.ts';
+import { batches, type Executor } from './database.ts';
 import { HELD, tenants } from './tenants.ts';
 
 /** A rotation as a run leaves it; what the fleet and people decide has columns of its own, which no run writes. */
@@ -51,6 +51,22 @@ export const toRotation = ({ record, admittedAt, wish }: typeof rotations.$infer
   admittedAt: isoOrNull(admittedAt),
   wish,
 });
+
+/** Keeps rotations that wait to begin; the caller holds their tenants' locks, and none has one under way. */
+export async function addRotations(tx: Executor, added: readonly Rotation[]): Promise<void> {
+  for (const some of batches(added)) {
+    await tx.insert(rotations).values(
+      some.map(({ admittedAt: _a, wish: _w, ...record }) => ({
+        id: record.id,
+        tenantId: record.tenantId,
+        phase: record.phase,
+        cause: record.cause,
+        record,
+        requestedAt: new Date(record.requestedAt),
+      })),
+    );
+  }
+}
 
 /**
  * Keeps a rotation as it is now; a wish that this run heeded is no longer one, a later one stays. One that a person

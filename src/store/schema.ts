@@ -3,6 +3,7 @@ export { requests } from './attempts.ts';
 export { audit } from './audit.ts';
 export { acceptances } from './acceptances.ts';
 export { brakeReleases, brakes, sightings } from './brakes.ts';
+export { confirmations } from './bulk.ts';
 export { credentials } from './credentials.ts';
 export { eventLog } from './event-log.ts';
 export { events } from './events.ts';

@@ -49,6 +49,9 @@ export const tenants = pgTable(
     index('tenants_due')
       .on(table.nextRunAt)
       .where(sql`${table.nextRunAt} is not null`),
+    index('tenants_paused')
+      .on(table.id)
+      .where(sql`${table.pause} is not null`),
     index('tenants_failing')
       .on(table.id)
       .where(sql`${table.failures} > 0`),

@@ -11,6 +11,7 @@ import {
   type Identity,
   type ReadyPart,
 } from '../../src/api/index.ts';
+import type { BulkAnswer } from '../../src/reconciler/bulk.ts';
 import type { FleetCount } from '../../src/domain/fleet.ts';
 import type { Handoff } from '../../src/domain/handoff.ts';
 import { Secret } from '../../src/domain/secret.ts';
@@ -325,6 +326,15 @@ export const plan: PlanView = {
   },
 };
 
+export const bulk: BulkAnswer = {
+  dryRun: true,
+  tenants: [
+    { id: 'acme', name: 'Acme MSP', refused: null, trigger: null, rotation: null },
+    { id: 'bolt', name: 'Bolt', refused: 'the tenant is paused', trigger: null, rotation: null },
+  ],
+  confirmation: { token: ROTATION_ID, expiresAt: AT },
+};
+
 export const fleet: FleetCount = {
   at: AT,
   tenants: { total: 3, ready: { True: 1, False: 1, Unknown: 1 }, unseen: 1 },
@@ -443,6 +453,8 @@ export const fakeCommands = () => {
     adoption: vi.fn<Commands['adoption']>(async () => yes(adoption)),
     keepTenant: vi.fn<Commands['keepTenant']>(async () => yes({ trigger: 9 })),
     tenant: vi.fn<Commands['tenant']>(async () => yes(view())),
+    reconcileMany: vi.fn<Commands['reconcileMany']>(async () => yes(bulk)),
+    rotateMany: vi.fn<Commands['rotateMany']>(async () => yes(bulk)),
     fleet: vi.fn<Commands['fleet']>(async () => fleet),
     tenants: vi.fn<Commands['tenants']>(async () => yes({ items: [summary], next: 'acme' })),
     status: vi.fn<Commands['status']>(async () => yes(status)),
@@ -527,6 +539,8 @@ export const BODIES: Record<string, object> = {
   'POST /tenants': tenant(),
   'PUT /tenants/:id': tenant(),
   'POST /fleet/apply': { tenants: [tenant()] },
+  'POST /fleet/reconcile': { selector: { labels: ['team=north'] }, reason: 'audit', dryRun: true },
+  'POST /fleet/rotations': { selector: { ids: ['acme'] }, by: 'Ada', reason: 'audit', dryRun: true },
   'POST /tenants/:id/reconcile': { reason: 'audit' },
   'PUT /tenants/:id/credentials/management': { publicKey: 'p', privateKey: 's' },
   'PUT /tenants/:id/credentials/integration': { publicKey: 'p', privateKey: 's', member: 'umbrella-b' },

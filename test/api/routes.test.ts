@@ -3,6 +3,7 @@ import { EVERYBODY } from '../../src/domain/tenant-filter.ts';
 import { tenantInputSchema } from '../../src/domain/tenant.ts';
 import { tenantsSchema } from '../../src/domain/tenants-schema.ts';
 import {
+  bulk,
   credential,
   customer,
   event,
@@ -10,6 +11,7 @@ import {
   handoff,
   HANDOFF_ID,
   plan,
+  ROTATION_ID,
   run,
   runDetail,
   startApi,
@@ -87,6 +89,62 @@ describe('tenants', () => {
     expect(answer.statusCode).toBe(400);
     expect(answer.json().errors).toMatchObject([{ path }]);
     expect(commands.tenants).not.toHaveBeenCalled();
+  });
+
+  it('are reconciled or rotated together, once they were looked at', async () => {
+    const { call, commands } = startApi();
+    const selector = {
+      labels: ['team=north', 'vip'],
+      ready: ['False'],
+      conditions: ['RoleReady=False'],
+      drift: true,
+    };
+    const reason = 'after the audit';
+    const looked = await call('POST', '/fleet/reconcile', { payload: { selector, reason, dryRun: true } });
+    expect([looked.statusCode, looked.json()]).toEqual([200, bulk]);
+    const filter = {
+      ...EVERYBODY,
+      ready: ['False'],
+      marks: ['RoleReady=False'],
+      labels: [
+        { key: 'team', value: 'north' },
+        { key: 'vip', value: null },
+      ],
+      drift: true,
+    };
+    expect(commands.reconcileMany).toHaveBeenLastCalledWith({ filter, reason, confirmation: null });
+    const confirmation = bulk.confirmation!.token;
+    await call('POST', '/fleet/rotations', {
+      payload: { selector: { all: true }, reason, by: 'Ada', confirmation },
+    });
+    expect(commands.rotateMany).toHaveBeenLastCalledWith({
+      filter: EVERYBODY,
+      reason,
+      by: 'Ada',
+      confirmation,
+    });
+  });
+
+  it.each([
+    ['nobody is meant', { selector: {}, reason: 'x', dryRun: true }, 'selector'],
+    [
+      'all and some are meant',
+      { selector: { all: true, ids: ['acme'] }, reason: 'x', dryRun: true },
+      'selector',
+    ],
+    ['no id is meant', { selector: { ids: [] }, reason: 'x', dryRun: true }, 'selector.ids'],
+    ['it was not looked at', { selector: { all: true }, reason: 'x' }, 'confirmation'],
+    [
+      'it is looked at and confirmed',
+      { selector: { all: true }, reason: 'x', dryRun: true, confirmation: ROTATION_ID },
+      'confirmation',
+    ],
+    ['there is no reason', { selector: { all: true }, dryRun: true }, 'reason'],
+  ])('are not reconciled together where %s', async (_, payload, path) => {
+    const { call, commands } = startApi();
+    const answer = await call('POST', '/fleet/reconcile', { payload });
+    expect([answer.statusCode, answer.json().errors[0].path]).toEqual([400, path]);
+    expect(commands.reconcileMany).not.toHaveBeenCalled();
   });
 
   it('are counted, all of them or those with labels', async () => {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { afterAll, describe, expect, it, test } from 'vitest';
 import { EXIT, type CliIo } from '../../src/cli/io.ts';
 import { widthOf } from '../../src/cli/table.ts';
@@ -129,6 +130,90 @@ describe('what people read', () => {
       expect(out).toMatch(line);
     }
     expect(out).not.toContain('AsSpecified');
+  });
+
+  describe('a command for many tenants', () => {
+    const look = {
+      dryRun: true,
+      tenants: [
+        { id: 'acme', name: 'Acme', refused: null, trigger: null, rotation: null },
+        { id: 'birch', name: 'Birch', refused: 'mode observe writes nothing', trigger: null, rotation: null },
+        { id: 'cedar', name: 'Cedar', refused: null, trigger: null, rotation: null },
+      ],
+      confirmation: { token: 'the-confirmation', expiresAt: '2026-11-24T08:10:00.000Z' },
+    };
+    const many: Routes = Object.fromEntries(
+      ['reconcile', 'rotations'].map((path) => [
+        `POST /fleet/${path}`,
+        ({ body }) => ({
+          body: (body as { dryRun?: boolean }).dryRun
+            ? look
+            : {
+                dryRun: false,
+                tenants: look.tenants.map((one) => ({ ...one, trigger: one.refused === null ? 7 : null })),
+                confirmation: null,
+              },
+        }),
+      ]),
+    );
+    const selector = { labels: ['team=north'], drift: true };
+    const asked = ['--label', 'team=north', '--drift', '--reason', 'audit'];
+    const bodies = (ran: { asked: { body: unknown }[] }) => ran.asked.map(({ body }) => body);
+
+    it('names each, asks for their number, and confirms exactly these', async () => {
+      const ran = await withService(
+        ['rotate', ...asked, '--as', 'Jo'],
+        { terminal: true, input: '2\n' },
+        many,
+      );
+      expect(bodies(ran)).toEqual([
+        { selector, reason: 'audit', by: 'Jo', dryRun: true },
+        { selector, reason: 'audit', by: 'Jo', confirmation: 'the-confirmation' },
+      ]);
+      const screen = stripVTControlCharacters(ran.err);
+      expect(screen).toMatch(/birch +Birch +refused: mode observe/);
+      expect(ran.err).toContain('Type 2 to go on with these 2 tenants');
+      expect([ran.out, ran.code]).toEqual(['2 tenants will have their integration keys rotated.\n', EXIT.ok]);
+      expect(tooWide(screen)).toEqual([]);
+    });
+
+    it.each([
+      ['another number is typed', { terminal: true, input: '3\n' }, 'That is not 2'],
+      ['there is no terminal', {}, '--confirm'],
+    ])('does nothing where %s', async (_, world, words) => {
+      const ran = await withService(['reconcile', ...asked], world, many);
+      expect(bodies(ran)).toEqual([{ selector, reason: 'audit', dryRun: true }]);
+      expect(ran.err).toContain(words);
+      expect(ran.code).toBe(EXIT.refused);
+    });
+
+    it('only looks with --dry-run, goes on with --confirm, and asks nothing with --yes', async () => {
+      const looked = await withService(['reconcile', ...asked, '--dry-run'], {}, many);
+      expect(looked.out).toContain('--confirm the-confirmation');
+      expect(looked.asked).toHaveLength(1);
+      const confirmed = await withService(['reconcile', ...asked, '--confirm', 'the-confirmation'], {}, many);
+      expect(bodies(confirmed)).toEqual([{ selector, reason: 'audit', confirmation: 'the-confirmation' }]);
+      const all = await withService(['reconcile', '--all', '--reason', 'audit', '--yes'], {}, many);
+      expect(bodies(all)).toEqual([
+        { selector: { all: true }, reason: 'audit', dryRun: true },
+        { selector: { all: true }, reason: 'audit', confirmation: 'the-confirmation' },
+      ]);
+      expect(all.out).toBe('2 tenants will be reconciled.\n');
+    });
+
+    it.each([
+      [['reconcile'], 'Name a tenant'],
+      [['reconcile', '--dry-run', '--reason', 'x'], 'Name a tenant'],
+      [['reconcile', 'acme', '--all'], 'not both'],
+      [['reconcile', '--all'], '--reason'],
+      [['reconcile', '--all', '--reason', 'x', '--wait'], 'one tenant'],
+      [['rotate', '--all', '--reason', 'x', '--compromised'], 'one tenant'],
+      [['rotate', '--all', '--reason', 'x', '--yes'], 'unknown option'],
+    ])('is refused as %j', async (args, words) => {
+      const ran = await withService(args, {}, many);
+      expect([ran.code, ran.asked]).toEqual([EXIT.refused, []]);
+      expect(ran.err.replaceAll(/\s+/g, ' ')).toContain(words);
+    });
   });
 
   it('says so where nobody is meant', async () => {

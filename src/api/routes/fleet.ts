@@ -1,8 +1,17 @@
-import { fleetCount } from '../fleet-views.ts';
-import { filterOfQuery, labelQuery, selectorsOf, tenantsQuery } from '../filters.ts';
+import { z } from 'zod';
+import { bulkAnswer, fleetCount } from '../fleet-views.ts';
+import {
+  bulkBody,
+  checkConfirmed,
+  filterOfQuery,
+  filterOfSelector,
+  labelQuery,
+  selectorsOf,
+  tenantsQuery,
+} from '../filters.ts';
 import { refuse } from '../problem.ts';
 import type { Api } from '../types.ts';
-import { answers, tenantPage } from '../views.ts';
+import { answers, asked, tenantPage } from '../views.ts';
 
 /** Many tenants at once: lists, counts, and what is asked of all that are meant. */
 export function fleetRoutes(app: Api): void {
@@ -46,4 +55,57 @@ export function fleetRoutes(app: Api): void {
     },
     ({ query, commands }) => commands.fleet(selectorsOf(query.label)),
   );
+
+  app.post(
+    '/fleet/reconcile',
+    {
+      config: { permission: 'fleet:change' },
+      bodyLimit: SELECTOR_BYTES,
+      schema: {
+        tags: ['fleet'],
+        operationId: 'reconcileFleet',
+        summary: 'Reconcile many tenants now: all that were confirmed, or none',
+        body: z.strictObject(bulkBody).superRefine(checkConfirmed),
+        response: answers({ 200: bulkAnswer }),
+      },
+    },
+    async ({ body, commands }, reply) => {
+      const answer = await commands.reconcileMany(requestOf(body));
+      return answer.ok ? reply.send(answer.value) : refuse(reply, answer.refusal);
+    },
+  );
+
+  app.post(
+    '/fleet/rotations',
+    {
+      config: { permission: 'fleet:change' },
+      bodyLimit: SELECTOR_BYTES,
+      schema: {
+        tags: ['fleet'],
+        operationId: 'rotateFleet',
+        summary: 'Rotate the integration keys of many tenants: of all that were confirmed, or of none',
+        description:
+          'The dry run tells of which tenants that would be refused, and why; the fleet’s limit lets the others begin.',
+        body: z.strictObject({ ...bulkBody, by: asked.by }).superRefine(checkConfirmed),
+        response: answers({ 200: bulkAnswer }),
+      },
+    },
+    async ({ body, commands }, reply) => {
+      const answer = await commands.rotateMany({ ...requestOf(body), by: body.by });
+      return answer.ok ? reply.send(answer.value) : refuse(reply, answer.refusal);
+    },
+  );
 }
+
+/** 10,000 ids fit. */
+const SELECTOR_BYTES = 1024 * 1024;
+
+const requestOf = (body: {
+  selector: Parameters<typeof filterOfSelector>[0];
+  reason: string;
+  confirmation?: string | undefined;
+}) => ({
+  filter: filterOfSelector(body.selector),
+  reason: body.reason,
+  confirmation: body.confirmation ?? null,
+});
