@@ -19,6 +19,7 @@ const ADMIN = [
   'fleet:change',
   'tokens:read',
   'tokens:write',
+  'audit:read',
   'brake:release',
 ] as const;
 

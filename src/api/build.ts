@@ -12,6 +12,7 @@ import { apiLogger } from './log.ts';
 import { learnMethods } from './methods.ts';
 import { describeApi } from './openapi.ts';
 import { handleError, Problem, send } from './problem.ts';
+import { auditLogRoutes } from './routes/audit-log.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { automationRoutes } from './routes/automation.ts';
 import { brakeRoutes } from './routes/brakes.ts';
@@ -108,6 +109,7 @@ export function buildApi(deps: ApiDeps): FastifyInstance {
     specRoutes(api);
     brakeRoutes(api);
     tokenRoutes(api, deps);
+    auditLogRoutes(api);
   });
   return app;
 }

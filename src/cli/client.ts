@@ -9,6 +9,7 @@ import type { Labels } from '../domain/labels.ts';
 import type { Purpose, TenantInput } from '../domain/tenant.ts';
 import type { BulkAnswer } from '../reconciler/commands.ts';
 import type {
+  AuditRecord,
   AcceptanceView,
   Applied,
   AdoptionView,
@@ -423,6 +424,11 @@ export class Client {
     pair: (PairBody | { secret: string }) & { member?: string },
   ): Promise<{ fingerprint: string; trigger: number }> {
     return this.#call('PUT', `/tenants/${encodeURIComponent(tenant)}/credentials/${purpose}`, pair);
+  }
+
+  /** One page, newest first. */
+  auditLog(query: Record<string, string>): Promise<Page<AuditRecord>> {
+    return this.#call('GET', `/audit?${new URLSearchParams(query).toString()}`);
   }
 
   async tokens(): Promise<TokenView[]> {

@@ -17,6 +17,7 @@ import { addHistory } from './history-commands.ts';
 import { addHolds } from './hold-commands.ts';
 import { addRotations } from './rotation-commands.ts';
 import { addChanging, addDoctor } from './tenant-commands.ts';
+import { addAuditLog } from './audit-commands.ts';
 import { addTokens } from './token-commands.ts';
 import { addVault } from './vault-commands.ts';
 
@@ -77,6 +78,7 @@ export function buildProgram(io: CliIo): Command {
   addBrake(program, context);
   addDoctor(program, context);
   addTokens(program, context);
+  addAuditLog(program, context);
   addVault(program, context);
   addProcesses(program, context);
   addCompletion(program, context);

@@ -18,7 +18,7 @@ import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import type { BrakeRelease, BrakeView } from './brakes.ts';
 import type { EventWish, LoggedEvent } from './event-log.ts';
 import type { EventListener, Gap } from './follower.ts';
-import type { AcceptanceEnd, NewToken, StoredToken } from './desk.ts';
+import type { AcceptanceEnd, AuditPage, AuditRecord, NewToken, StoredToken } from './desk.ts';
 import type { RekeyProgress } from './keyring.ts';
 import type { Waited, Wanted } from './waits.ts';
 
@@ -33,6 +33,7 @@ export type {
   LoggedEvent,
   RekeyProgress,
 };
+export type { AuditPage, AuditRecord } from './desk.ts';
 export type { DoneEarlier, KeyedRequest, Requests } from './requests.ts';
 
 /**
@@ -554,6 +555,8 @@ export interface Commands {
   audit(id: string): Promise<Answer<KeyAudit>>;
   /** As the desk's: the caller was refused what its token may not. */
   noteRefusal(about: { tenant: string } | { handoff: string }, permission: string): Promise<void>;
+  /** Who changed what, newest first; `next` is the `before` of the next page. */
+  auditLog(page: AuditPage): Promise<Page<AuditRecord>>;
   /** Those that see no more than the caller does. */
   tokens(): Promise<TokenView[]>;
   /** Keeps a token by its hash. It is never stronger than the one that asks for it. */

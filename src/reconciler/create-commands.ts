@@ -188,6 +188,7 @@ export function createCommands(deps: CommandDeps): Commands {
     },
 
     ...tokenCommands(deps),
+    auditLog: (page) => desk.auditLog(page),
     noteRefusal: (about, permission) => desk.noteRefusal(about, permission),
 
     submitHandoff: async (id, submission) =>

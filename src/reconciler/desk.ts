@@ -181,6 +181,28 @@ export interface AcceptanceRecord extends Acceptance {
   because: string | null;
 }
 
+/** Which entries of the audit are asked for; null: any. */
+export interface AuditPage {
+  /** Entries before the one of this id. */
+  before: number | null;
+  limit: number;
+  tenant: string | null;
+  actor: string | null;
+  action: string | null;
+  since: string | null;
+}
+
+/** What was changed, by whom, and from where. */
+export interface AuditRecord extends AuditEntry {
+  id: string;
+  at: string;
+  actor: string;
+  tokenId: string | null;
+  role: string | null;
+  address: string | null;
+  requestId: string | null;
+}
+
 export interface Desk extends BrakeDesk {
   /**
    * The desk of one who asks: tenants that it may not see are not there, and every change writes into the audit
@@ -378,6 +400,8 @@ export interface Desk extends BrakeDesk {
    * one. What does not exist for the caller is not noted.
    */
   noteRefusal(about: { tenant: string } | { handoff: string }, permission: string): Promise<void>;
+  /** Newest first; `next` is the `before` of the next page. */
+  auditLog(page: AuditPage): Promise<Page<AuditRecord>>;
   /** Tokens that see no more than the caller does, by name; also those that have expired. */
   tokens(): Promise<StoredToken[]>;
   /** Keeps a token that is no stronger than the caller's own, by what that is at this moment. */

@@ -1,7 +1,7 @@
-import { sql, type SQL } from 'drizzle-orm';
+import { and, desc, eq, getTableColumns, gte, lt, sql, type SQL } from 'drizzle-orm';
 import { bigint, index, pgTable } from 'drizzle-orm/pg-core';
-import type { AuditEntry, Caller } from '../reconciler/ports.ts';
-import { instant, jsonb, text } from './columns.ts';
+import type { AuditEntry, AuditPage, AuditRecord, Caller, Page } from '../reconciler/ports.ts';
+import { instant, iso, jsonb, text } from './columns.ts';
 import { holdAttempt } from './attempts.ts';
 import { batches, type Executor } from './database.ts';
 import { tenants } from './tenants.ts';
@@ -73,4 +73,30 @@ export async function noteRefusal(
        select from (select * from audit where tenant_id = found.id order by id desc limit 20) as latest
         where action = 'refused' and at > now() - interval '1 minute' and actor = ${name}
           and subject is not distinct from found.subject and after ->> 'lacks' = ${permission})`);
+}
+
+/** A page of what was changed, newest first; of the tenants that exist for the caller. */
+export async function pageOfAudit(
+  db: Executor,
+  { scope }: Caller,
+  { before, limit, tenant, actor, action, since }: AuditPage,
+): Promise<Page<AuditRecord>> {
+  const { idempotencyKey: _key, ...columns } = getTableColumns(audit);
+  const rows = await db
+    .select(columns)
+    .from(audit)
+    .where(
+      and(
+        visibleTo(scope, audit.tenantId),
+        before === null ? undefined : lt(audit.id, before),
+        tenant === null ? undefined : eq(audit.tenantId, tenant),
+        actor === null ? undefined : eq(audit.actor, actor),
+        action === null ? undefined : eq(audit.action, action),
+        since === null ? undefined : gte(audit.at, new Date(since)),
+      ),
+    )
+    .orderBy(desc(audit.id))
+    .limit(limit + 1);
+  const items = rows.slice(0, limit).map((row) => ({ ...row, id: String(row.id), at: iso(row.at) }));
+  return { items, next: rows.length > limit ? (items.at(-1)?.id ?? null) : null };
 }

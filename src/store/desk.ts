@@ -15,7 +15,7 @@ import type {
   TenantWrite,
 } from '../reconciler/ports.ts';
 import { accept, acceptancesOf, withdrawAcceptance } from './acceptances.ts';
-import { addAudit, addAudits, noteRefusal } from './audit.ts';
+import { addAudit, addAudits, noteRefusal, pageOfAudit } from './audit.ts';
 import { listBrakes, releaseBrake } from './brake-desk.ts';
 import { addCredential, addCredentials, credentialsOf, toCredential, toRecord } from './credentials.ts';
 import type { Database, Executor } from './database.ts';
@@ -439,6 +439,7 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
 
   rotations: (tenantId) => rotationsOf(db, tenantId),
   ...tokenDesk(db, caller),
+  auditLog: (page) => pageOfAudit(db, caller, page),
 
   async noteRefusal(about, permission) {
     const found =

@@ -507,6 +507,7 @@ export const fakeCommands = () => {
       yes({ fingerprint: 'ffeeddcc00112233', trigger: 8 }),
     ),
     noteRefusal: vi.fn<Commands['noteRefusal']>(async () => undefined),
+    auditLog: vi.fn<Commands['auditLog']>(async () => ({ items: [], next: null })),
     tokens: vi.fn<Commands['tokens']>(async () => [token]),
     createToken: vi.fn<Commands['createToken']>(async ({ name, role }) => yes({ ...token, name, role })),
     revokeToken: vi.fn<Commands['revokeToken']>(async () => yes(token)),

@@ -59,6 +59,7 @@ const LEAST: Record<string, 'public' | 'viewer' | 'operator' | 'rotator' | 'admi
   'DELETE /tenants/:id': 'admin',
   'POST /tenants/:id/undelete': 'admin',
   'POST /fleet/apply': 'admin',
+  'GET /audit': 'admin',
   'GET /tokens': 'admin',
   'POST /tokens': 'admin',
   'DELETE /tokens/:id': 'admin',

@@ -335,3 +335,23 @@ test('SQL and the domain agree on what a scope shows', async () => {
     { numRuns: 40 },
   );
 });
+
+test('the audit is read in pages, newest first, by what is asked for, and of one’s own tenants alone', async () => {
+  const commands = desk.commands.as(caller());
+  await applied(commands, input('read-a'), input('read-b'));
+  value(await commands.reconcile('read-a', 'one'));
+  value(await desk.commands.as(caller({ name: 'jo' })).reconcile('read-a', 'two'));
+  const page = { before: null, limit: 2, tenant: 'read-a', actor: null, action: null, since: null };
+  const first = await commands.auditLog(page);
+  expect(first.items.map(({ actor, action }) => [actor, action])).toEqual([
+    ['jo', 'tenant.reconcile'],
+    ['ci', 'tenant.reconcile'],
+  ]);
+  const second = await commands.auditLog({ ...page, before: Number(first.next) });
+  expect([second.items.map(({ action }) => action), second.next]).toEqual([['tenant.create'], null]);
+  expect((await commands.auditLog({ ...page, actor: 'jo' })).items).toHaveLength(1);
+  expect((await commands.auditLog({ ...page, action: 'tenant.create' })).items).toHaveLength(1);
+  expect((await commands.auditLog({ ...page, since: '2100-01-01T00:00:00Z' })).items).toEqual([]);
+  const bound = await boundTo({ tenants: ['read-b'] }).auditLog({ ...page, tenant: null, limit: 50 });
+  expect(bound.items.map(({ tenantId }) => tenantId)).toEqual(['read-b']);
+});
