@@ -59,6 +59,8 @@ const LEAST: Record<string, 'public' | 'viewer' | 'operator' | 'rotator' | 'admi
   'DELETE /tenants/:id': 'admin',
   'POST /tenants/:id/undelete': 'admin',
   'POST /fleet/apply': 'admin',
+  'POST /fleet/reconcile': 'admin',
+  'POST /fleet/rotations': 'admin',
   'GET /audit': 'admin',
   'GET /tokens': 'admin',
   'POST /tokens': 'admin',
