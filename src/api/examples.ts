@@ -65,6 +65,8 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
   replaceTenant: { body: { ...TENANT, name: 'Acme Managed Services' } },
   keepTenant: { body: REASON, answer: TRIGGERED },
   applyFleet: { body: { tenants: [TENANT], dryRun: true } },
+  reconcileFleet: { body: { selector: { labels: ['team=north'] }, reason: 'Yearly audit', dryRun: true } },
+  rotateFleet: { body: { ...REASON, selector: { labels: ['team=north'] }, dryRun: true } },
   listTenants: {
     answer: {
       items: [

@@ -210,6 +210,8 @@ describe('the examples, played against the API over a database', () => {
     await play('applyFleet');
     await play('replaceTenant');
     await play('reconcileTenant');
+    await play('reconcileFleet');
+    await play('rotateFleet');
     await play('pauseTenant');
     await play('resumeTenant');
     await play('createToken');

@@ -179,7 +179,7 @@ describe('a refusal', () => {
 
   test('is noted once a minute, with what was lacked', async () => {
     const commands = desk.commands.as(caller({ role: 'viewer' }));
-    await applied(desk.commands, input('refusing'));
+    await applied(desk.commands, input('refusing', { mode: 'repair' }));
     const handoff = await desk.handoff('refusing', 'issue-integration-key', 'umbrella-a');
     for (const _ of [1, 2]) await commands.noteRefusal({ tenant: 'refusing' }, 'tenants:write');
     await commands.noteRefusal({ tenant: 'refusing' }, 'rotations:write');

@@ -29,7 +29,8 @@ let count = 0;
 /** A tenant of its own with one hand-off. */
 async function given(kind: HandoffKind, parts: Parameters<typeof input>[1] = {}) {
   const id = `t${++count}`;
-  await applied(commands, input(id, parts));
+  // A run opens hand-offs in no other mode.
+  await applied(commands, input(id, { mode: 'repair', ...parts }));
   const asks = kind === 'issue-integration-key';
   const handoff = await desk.handoff(id, kind, asks ? 'umbrella-b' : 'Umbrella', asks ? ASKS : {});
   return { id, handoff };
@@ -252,7 +253,7 @@ describe('the pair that a hand-off asks for', () => {
 
   test('may be the pair that is in use for another site', async () => {
     const { id, handoff } = await given('issue-integration-key', withKeys);
-    await applied(commands, input(id, { connectwise: { site: EU_SITE } }));
+    await applied(commands, input(id, { mode: 'repair', connectwise: { site: EU_SITE } }));
     value(await submit(handoff, 'today'));
     expect(await desk.keys(id, 'integration', ['today'])).toEqual([
       'bound-elsewhere today',

@@ -424,6 +424,7 @@ test('no secret lies in any table in the clear, nor in any answer, whichever way
   const of = (name: string) => ({ publicKey: `${named(name)}-public`, privateKey: `${named(name)}-private` });
   const tenant = (managementKey: object, integrationKey: object) =>
     input('sentinel', {
+      mode: 'repair',
       connectwise: { managementKey, integrationKey: { member: 'umbrella-a', ...integrationKey } },
       umbrella: { apiKey: umbrellaKey(named('u')), keyAdmin: umbrellaKey(named('ka')) },
     });
