@@ -146,7 +146,7 @@ describe('completion elsewhere', () => {
   it('in fish is a line for each word that there is, with what it means', async () => {
     const { out } = await run(['completion', 'fish']);
     expect(out).toContain(
-      "-n '__fish_use_subcommand' -a rotate -d 'replace a key with overlap: the old one goes last'",
+      "-n '__fish_use_subcommand' -a rotate -d 'replace a key with overlap: the old one goes last; of a tenant, or of many'",
     );
     expect(out).toContain("-n '__fish_seen_subcommand_from vault; and __fish_seen_subcommand_from rekey'");
     expect(out).toContain(
