@@ -207,6 +207,8 @@ export async function listening(running: Running, options: ServiceOptions): Prom
     const response = await fetch(url + path, {
       method,
       headers: {
+        // Events without this would follow, and never end.
+        accept: 'application/json',
         authorization: `Bearer ${token}`,
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
