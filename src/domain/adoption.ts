@@ -35,11 +35,12 @@ export function takenIn(
   if (!isFresh(facts.members, observedAt)) return [];
   const identifier = activeMember(spec, credentials);
   const member = findMember(facts.members.value.items, identifier);
+  const known = owned.some(({ kind, externalId }) => kind === 'member' && externalId === member?.id);
+  if (!member || known || !expectedMembers(spec).includes(identifier)) return [];
   const differs = diff(spec, { members: facts.members, candidates: {} }, credentials, { observedAt }).some(
     ({ path }) => isOfMember(path, identifier),
   );
-  const known = owned.some(({ kind, externalId }) => kind === 'member' && externalId === member?.id);
-  if (!member || differs || known || !expectedMembers(spec).includes(identifier)) return [];
+  if (differs) return [];
   const { id: externalId, identifier: name } = member;
   return [{ kind: 'member', name, externalId, how: 'conforming', since: now.toISOString() }];
 }

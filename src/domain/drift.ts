@@ -9,6 +9,7 @@ import {
   type Remembered,
   type RoleFact,
 } from './observation.ts';
+import { oncePer } from './once.ts';
 import {
   expectedMembers,
   RIGHTS,
@@ -52,7 +53,16 @@ const RANK: Record<Level, number> = { None: 0, My: 1, All: 2 };
  * wanted function without a row is missing, since ConnectWise lists every function of a role. Of rows that
  * speak of one function and disagree, the one that is not as wanted counts, the weakest first.
  */
-export function compareLevels(wanted: Readonly<Record<string, FunctionLevels>>, rows: LevelRow[]): Cell[] {
+export function compareLevels(wanted: Levels, rows: LevelRow[]): readonly Cell[] {
+  return comparedWith(wanted)(rows);
+}
+
+type Levels = Readonly<Record<string, FunctionLevels>>;
+
+/** A role's rows are asked about by plan, conditions and drift of each look. */
+const comparedWith = oncePer((wanted: Levels) => oncePer((rows: LevelRow[]) => differingCells(wanted, rows)));
+
+function differingCells(wanted: Levels, rows: LevelRow[]): Cell[] {
   const byFunction = new Map<string, { name: string; want: FunctionLevels; have: FunctionLevels[] }>();
   for (const [name, want] of Object.entries(wanted)) {
     byFunction.set(name.toLowerCase(), { name, want, have: [] });
@@ -84,8 +94,12 @@ export const tooWeak = (cell: Cell): boolean => RANK[cell.observed as Level] < R
 /** What the allow list lacks and what it has too much, as text compared without case and spacing. */
 export function compareAllowList(wanted: string[], observed: string[]): Difference[] {
   const plain = (item: string) => item.toLowerCase().replaceAll(/\s+/g, '');
-  const lacks = wanted.filter((item) => !observed.some((other) => plain(other) === plain(item)));
-  const excess = observed.filter((item) => !wanted.some((other) => plain(other) === plain(item)));
+  const without = (items: string[], others: string[]) => {
+    const known = new Set(others.map(plain));
+    return items.filter((item) => !known.has(plain(item)));
+  };
+  const lacks = without(wanted, observed);
+  const excess = without(observed, wanted);
   return [
     ...lacks.map((item) => difference(`role.tableSetup.${item}`, 'missing', 'allowed', 'not allowed')),
     ...excess.map((item) => difference(`role.tableSetup.${item}`, 'excess', 'not allowed', 'allowed')),
@@ -159,7 +173,7 @@ const speaks = (spec: TenantSpec, proof: Remembered<KeyProof> | undefined): proo
 
 /** What is known of the role's levels: cell by cell, when it was seen, and how. */
 export interface LevelEvidence {
-  cells: Cell[];
+  cells: readonly Cell[];
   at: string;
   source: 'settings' | 'effective';
 }

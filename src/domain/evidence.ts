@@ -1,6 +1,7 @@
 import type { IntegrationMemory } from './condition.ts';
 import { toMs } from './duration.ts';
 import type { ConfigurationFact, CustomerFact, WritesFact } from './observation.ts';
+import { oncePer } from './once.ts';
 import { slotOf, type TenantSpec } from './tenant.ts';
 
 /**
@@ -22,15 +23,15 @@ export function expectedWrites(spec: TenantSpec, writes: WritesFact): Write[] {
 }
 
 /** Every dated write of the configurations that were read, newest first; times in one form of ISO 8601. */
-export function allWrites(writes: WritesFact): Write[] {
-  const dated = writes.configurations.flatMap(({ lastUpdated, updatedBy, name }) => {
+export const allWrites: (writes: WritesFact) => readonly Write[] = oncePer(({ configurations }) => {
+  const dated = configurations.flatMap(({ lastUpdated, updatedBy, name }) => {
     const time = Date.parse(lastUpdated ?? '');
     return updatedBy && !Number.isNaN(time)
       ? [{ at: new Date(time).toISOString(), by: updatedBy, configuration: name }]
       : [];
   });
   return newestFirst(dated);
-}
+});
 
 /**
  * What a look at the configurations teaches (rulings 3). A write that is dated ahead of the clock is kept out:

@@ -17,6 +17,7 @@ import {
 import { toMs } from './duration.ts';
 import type { Names } from './handoff.ts';
 import { isFresh, onlyFresh, type Facts, type MemberFact } from './observation.ts';
+import { oncePer } from './once.ts';
 import { isOn, pauseWords, type Pause } from './pause.ts';
 import { isOver, type Rotation } from './rotation.ts';
 import { expectedMembers, sameIdentifier, slotOf, type TenantSpec } from './tenant.ts';
@@ -161,23 +162,23 @@ export function drivingRotation({ rotation }: Pick<PlanningGround, 'rotation'>):
 }
 
 /** How what was seen in this very observation differs from the spec, and nobody accepted it. */
-export function freshDrift(ground: PlanningGround): Difference[] {
+export const freshDrift: (ground: PlanningGround) => readonly Difference[] = oncePer((ground) => {
   const { spec, facts, credentials, observedAt, accepted } = ground;
   const differences = diff(spec, facts, credentials, { observedAt, serving: servingMembers(ground) });
   return unaccepted(differences, accepted);
-}
+});
 
 /**
  * The cells of the role that differ and that nobody accepted; null where the levels were not read in this observation, or came empty:
  * ConnectWise lists every function of a role (rulings 1).
  */
-export function differingCells(ground: PlanningGround): Cell[] | null {
+export function differingCells(ground: PlanningGround): readonly Cell[] | null {
   const cells = freshCells(ground);
   return cells && unaccepted(cells, ground.accepted);
 }
 
 /** Accepted ones among them. */
-export function freshCells({ spec, facts, observedAt }: PlanningGround): Cell[] | null {
+export function freshCells({ spec, facts, observedAt }: PlanningGround): readonly Cell[] | null {
   const { roleLevels } = facts;
   const role = theRole(spec, facts);
   if (!role || !isFresh(facts.roles, observedAt)) return null;

@@ -132,7 +132,7 @@ function allowListEnd(ground: PlanningGround, handoff: Handoff): End | null {
 }
 
 /** What was to be changed was accepted since: whoever began is told so too. */
-const leave = ({ accepted }: PlanningGround, { id }: Handoff, differing: Difference[]): End => ({
+const leave = ({ accepted }: PlanningGround, { id }: Handoff, differing: readonly Difference[]): End => ({
   change: 'withdraw',
   id,
   evidence: `Leave it as it is. ${acceptedWords(differing, accepted)}`,

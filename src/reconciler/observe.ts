@@ -18,6 +18,7 @@ import {
   type UmbrellaKeyFact,
   type WritesFact,
 } from '../domain/observation.ts';
+import { oncePer } from '../domain/once.ts';
 import { ok, saysNothing, type Outcome } from '../domain/outcome.ts';
 import type { KeyPair } from '../domain/secret.ts';
 import {
@@ -217,19 +218,10 @@ function judgeManagement(
   return security;
 }
 
-/** Derived once of each list: as long as a role stays as it was, its rows come as the very same list. */
-function oncePerList<T>(derive: (rows: LevelRow[]) => T): (rows: LevelRow[]) => T {
-  const derived = new WeakMap<LevelRow[], { value: T }>();
-  return (rows) => {
-    let known = derived.get(rows);
-    if (known === undefined) derived.set(rows, (known = { value: derive(rows) }));
-    return known.value;
-  };
-}
+/** As long as a role stays as it was, its rows come as the very same list. */
+const telling = oncePer(tellingRows);
 
-const telling = oncePerList(tellingRows);
-
-const missingRights = oncePerList((rows) => {
+const missingRights = oncePer((rows: LevelRow[]) => {
   const allows = (level: Level) => level === 'All';
   return Object.entries(MANAGEMENT_RIGHTS).flatMap(([name, rights]) => {
     const row = rows.find((candidate) => candidate.function.toLowerCase() === name.toLowerCase());

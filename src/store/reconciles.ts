@@ -48,6 +48,10 @@ import { ROTATION_OF_TENANT } from './umbrella-keys.ts';
  * Everything that one reconcile starts from, of one moment, in one round trip: a fleet's sweep is mostly this and
  * `RECORD`. Both are prepared once a connection. A status of the version that this process knows comes without what
  * that holds.
+ *
+ * PostgreSQL plans a prepared statement anew each time as long as it takes that for cheaper than a plan for any
+ * values, and to plan these costs more than to run them. By an array that it sees it takes a few tenants for cheap;
+ * of one that is selected it knows as little as of any.
  */
 const SNAPSHOT = `
   select tenants.id, row_to_json(tenants) as tenant, ${PAUSE_NOW} as pause, ${BRAKE_NOW} as brake,
@@ -68,7 +72,7 @@ const SNAPSHOT = `
     (${ROTATION_OF_TENANT}) as umbrella_rotation,
     (select coalesce(json_agg(a order by path), '[]') from acceptances as a
       where a.tenant_id = tenants.id and ended_at is null) as acceptances
-  from unnest($1::text[], $2::text[]) as asked (id, version)
+  from unnest((select $1::text[]), $2::text[]) as asked (id, version)
   join tenants on tenants.id = asked.id
   left join statuses on statuses.tenant_id = tenants.id`;
 
@@ -103,7 +107,7 @@ const FINDINGS = ['facts', 'memory', 'conditions', 'drift', 'plan'] as const;
 const record = (waits: boolean): string => `
   with given as materialized (
     select * from unnest(
-      $1::text[], $2::bigint[], $3::text[], $4::integer[], $5::text[], $6::jsonb[], $7::jsonb[], $8::jsonb[],
+      (select $1::text[]), $2::bigint[], $3::text[], $4::integer[], $5::text[], $6::jsonb[], $7::jsonb[], $8::jsonb[],
       $9::jsonb[], $10::jsonb[], $11::timestamptz[], $12::text[], $13::text[], $14::timestamptz[],
       $15::timestamptz[], $16::text[], $17::integer[], $18::integer[], $19::text[], $20::jsonb[], $21::integer[],
       $22::float8[], $27::text[], $28::text[], $29::text[], $30::jsonb[]

@@ -70,9 +70,10 @@ const IS_LIVE = `coalesce(rotation ->> 'phase' not in ${OVER}, false)`;
 const MISSING = `
   select distinct on (key_identity) key_identity as identity, origin from credentials
    where purpose = 'umbrella-api' and state = 'active' and key_identity is not null
+     -- Two questions, each of which is answered for all at once; as one it is asked of each key anew.
+     and not exists (select from umbrella_keys where identity = key_identity)
      and not exists (
-       select from umbrella_keys
-        where identity = key_identity or (rotation #>> '{old,identity}' = key_identity and ${IS_LIVE}))`;
+       select from umbrella_keys where rotation #>> '{old,identity}' = key_identity and ${IS_LIVE})`;
 
 const ABANDONED = `
   delete from umbrella_keys

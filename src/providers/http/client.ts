@@ -242,14 +242,15 @@ interface Counted {
   calls: Pick<HttpCall, 'method' | 'path'>[];
 }
 
+const CONNECTWISE = '/apis/3.0/';
+const NAMES_ONE = /(^|\/)(?:\d+|[0-9a-f-]{16,})(?=\/|$)/gi;
+
 /** Without what names one thing: a query, a number, an id of the vendor's; and without ConnectWise's release. */
 const kindOf = ({ method, path }: Pick<HttpCall, 'method' | 'path'>): string => {
-  const [address = ''] = path.split('?');
-  const named = address
-    .replace(/^.*\/apis\/3\.0\//, '')
-    .split('/')
-    .map((part) => (/^\d+$|^[0-9a-f-]{16,}$/i.test(part) ? ':id' : part));
-  return `${method} ${named.join('/')}`;
+  const [address = ''] = path.split('?', 1);
+  const api = address.lastIndexOf(CONNECTWISE);
+  const named = api < 0 ? address : address.slice(api + CONNECTWISE.length);
+  return `${method} ${named.replace(NAMES_ONE, '$1:id')}`;
 };
 
 interface Bounds {
