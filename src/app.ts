@@ -9,8 +9,9 @@ import { buildApi, hashToken, type Readiness } from './api/index.ts';
 import type { Config } from './config.ts';
 import type { HeldCredential } from './domain/credential.ts';
 import { originFor, type Purpose, type TenantInput } from './domain/tenant.ts';
-import { createAutomationCalls, createVendors } from './providers/index.ts';
+import { BREAKER, createAutomationCalls, createVendors } from './providers/index.ts';
 import { deliveryHandlers } from './reconciler/automation.ts';
+import { atMost } from './reconciler/at-most.ts';
 import { startCalendar } from './reconciler/calendar.ts';
 import type {
   AdoptionView,
@@ -27,13 +28,20 @@ import { examine, type ExamineRequest } from './reconciler/doctor.ts';
 import { takeApart } from './reconciler/given-keys.ts';
 import { createLive } from './reconciler/live.ts';
 import { knowTokens } from './reconciler/known-tokens.ts';
-import { createLoop, LOOP_DEFAULTS, type LoopOptions } from './reconciler/loop.ts';
+import { createLoop, LOOP_DEFAULTS, type Loop, type LoopOptions } from './reconciler/loop.ts';
 import { createMetrics } from './reconciler/metrics.ts';
 import type { HeldKey } from './reconciler/observe.ts';
 import type { Clock, Ids, Vault } from './reconciler/ports.ts';
 import { opened } from './reconciler/reconcile.ts';
 import { createKeyLoop, KEY_LOOP_DEFAULTS, type KeyLoopOptions } from './reconciler/umbrella-keys.ts';
-import { createStore, migrate, pendingMigrations, startEmbedded, type Store } from './store/index.ts';
+import {
+  createStore,
+  migrate,
+  ownerInSession,
+  pendingMigrations,
+  startEmbedded,
+  type Store,
+} from './store/index.ts';
 import {
   bootstrapToken,
   checkVault,
@@ -69,28 +77,50 @@ export interface Base {
   vault: Vault;
   /** What a person must be told once. */
   notices: string[];
+  /** Stops a loop while the session is lost that shows that its owner lives. */
+  guard: (loop: Guarded) => void;
   close: () => Promise<void>;
 }
 
+type Guarded = Pick<Loop, 'suspend' | 'resume'>;
+
 /**
  * Opens the configured database (or the embedded one), brings it to this version, and checks the key. The key is
- * not changed meanwhile; `onEnd` is told if it was all the same, after the database had been away.
+ * not changed meanwhile; `onEnd` is told if it was all the same, after the database had been away. `owner` names whose
+ * claims hold as long as the session; null: nothing will be claimed.
  */
 export async function openBase(
   config: Config,
   log: Logger,
   onEnd: (why: string) => void = () => undefined,
+  owner: string | null = null,
 ): Promise<Base> {
   const { store, embedded, close: closeDatabase } = await openDatabase(config, log);
   let kek: Kek | null = null;
+  const guarded: Guarded[] = [];
+  let lost = false;
+  let losses = 0;
   const onReturn = async (alone: boolean) => {
     if (alone) return onEnd(BEING_CHANGED);
+    const before = losses;
+    await checkLineage(store, log);
+    // The session may be lost again by now.
+    if (losses !== before) return;
+    lost = false;
+    for (const loop of guarded) loop.resume();
     const checked = kek && (await checkVault(kek, store.keyring));
     if (checked && !checked.ok) onEnd(checked.error.message);
   };
   const release = await store.occupancy
-    .share((alone) => {
-      onReturn(alone).catch((error: Error) => log.warn({ error: error.message }, 'the key was not checked'));
+    .share({
+      owner,
+      onLost: () => {
+        log.warn('the session with the database was lost; nothing runs until it is there again');
+        lost = true;
+        losses += 1;
+        for (const loop of guarded) loop.suspend();
+      },
+      onReturn,
     })
     .catch(async (error: unknown) => {
       await closeDatabase();
@@ -105,11 +135,22 @@ export async function openBase(
     await migrate(store.pool);
     const opened = await openVault(config, store, embedded);
     kek = opened.kek;
-    return { store, vault: createVault(kek), notices: opened.notices, close };
+    if (owner !== null) await checkLineage(store, log);
+    const guard: Base['guard'] = (loop) => {
+      guarded.push(loop);
+      if (lost) loop.suspend();
+    };
+    return { store, vault: createVault(kek), notices: opened.notices, guard, close };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/** Before anything is done that rests on what the database knows: it may be older than what was done (rulings 14). */
+async function checkLineage(store: Store, log: Logger): Promise<void> {
+  const news = await store.lineage.check(ids.next());
+  if (news) log.warn({ event: news.type, ...news.data }, news.message);
 }
 
 const BEING_CHANGED =
@@ -267,7 +308,7 @@ export interface Service {
 }
 
 export interface ServiceOptions {
-  loop?: Partial<Pick<LoopOptions, 'leaseMs' | 'heartbeatMs' | 'pollMs' | 'callsMs'>>;
+  loop?: Partial<Pick<LoopOptions, 'leaseMs' | 'heartbeatMs' | 'pollMs' | 'callsMs' | 'takeOverMs'>>;
   keys?: Partial<Pick<KeyLoopOptions, 'leaseMs' | 'pollMs' | 'callsMs'>>;
   /** The service must end, since what it seals could not be opened any more. */
   onEnd?: (why: string) => void;
@@ -279,21 +320,39 @@ export async function startService(
   log: Logger,
   options: ServiceOptions = {},
 ): Promise<Service> {
-  const base = await openBase(config, log, options.onEnd);
+  const owner = ownerInSession(`${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`);
+  const base = await openBase(config, log, options.onEnd, owner);
   try {
-    return await serve(config, log, base, options);
+    return await serve(config, log, base, options, owner);
   } catch (error) {
     await base.close();
     throw error;
   }
 }
 
-async function serve(config: Config, log: Logger, base: Base, options: ServiceOptions): Promise<Service> {
+async function serve(
+  config: Config,
+  log: Logger,
+  base: Base,
+  options: ServiceOptions,
+  owner: string,
+): Promise<Service> {
   const { store, vault } = base;
-  const vendors = createVendors({ clock });
+  const onRecovered = (origin: string) => {
+    store.claims
+      .recall(origin)
+      .then((tenants) => log.info({ origin, tenants }, 'a vendor answers again'))
+      .catch((error: Error) =>
+        log.warn({ origin, error: error.message }, 'its tenants come as they are due'),
+      );
+  };
+  const vendors = createVendors({
+    clock,
+    ledger: store.budgets(config.shares),
+    breaker: { ...BREAKER, onRecovered },
+  });
   const metrics = createMetrics(store.housekeeping, clock);
   const { claims, reconciles, housekeeping } = store;
-  const owner = `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`;
   const loop = createLoop(
     {
       claims,
@@ -305,6 +364,7 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
       random: Math.random,
       log: log.child({ part: 'loop' }),
       onRun: metrics.onRun,
+      onDeferred: metrics.onDeferred,
     },
     {
       ...LOOP_DEFAULTS,
@@ -316,6 +376,7 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
       brake: config.brake,
     },
   );
+  base.guard(loop);
   metrics.watch(loop);
   const keyLoop = createKeyLoop(
     {
@@ -329,6 +390,8 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
     },
     { ...KEY_LOOP_DEFAULTS, ...options.keys, owner, repairsPerHour: config.repairsPerHour },
   );
+
+  base.guard(keyLoop);
 
   const token = await bootstrapToken({ token: config.adminToken, data: config.data });
   // A token that the configuration no longer gives is no longer one; a file's belongs to this machine and folder.
@@ -370,6 +433,7 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
     metrics: metrics.registry,
     log,
     version: version(),
+    trustedProxies: config.trustedProxies,
   });
   const calendar = startCalendar(
     { housekeeping, log: log.child({ part: 'calendar' }) },
@@ -400,7 +464,8 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
       await Promise.all([loop.drain(config.drainMs), keyLoop.drain(config.drainMs)]);
       await store.queue.stop();
       await calls.close();
-      await api.close();
+      // A request that waits for a database which does not answer is answered when its connections go.
+      await atMost(ANSWERS_WITHIN_MS, api.close());
       await vendors.close();
       await base.close();
     },
@@ -408,6 +473,7 @@ async function serve(config: Config, log: Logger, base: Base, options: ServiceOp
 }
 
 const PROBE_WITHIN_MS = 3_000;
+const ANSWERS_WITHIN_MS = 2_000;
 
 function readiness(store: Store, loop: { alive(): boolean }, draining: () => boolean): Readiness {
   let migrated = false;
@@ -431,7 +497,7 @@ function readiness(store: Store, loop: { alive(): boolean }, draining: () => boo
     // A network that swallows everything gives no error, and a probe must be answered all the same.
     const answers = await Promise.race([databaseAnswers(), sleep(PROBE_WITHIN_MS, false, { ref: false })]);
     return [
-      { part: 'database', ok: answers, detail: answers ? 'answers' : 'does not answer' },
+      { part: 'database', ok: answers, detail: answers ? 'answers' : 'does not answer, or takes no writes' },
       { part: 'migrations', ok: migrated, detail: migrated ? 'at this version' : 'not at this version' },
       { part: 'loop', ...loopPart() },
     ];
@@ -447,10 +513,18 @@ export async function examineTenant(
   log: Logger,
   { tenant, input }: { tenant: string; input: TenantInput | null },
 ): Promise<Examination | null> {
-  const vendors = createVendors({ clock });
+  if (input) {
+    const vendors = createVendors({ clock });
+    try {
+      return await examine({ vendors, clock }, requestOf(input));
+    } finally {
+      await vendors.close();
+    }
+  }
+  const base = await openBase(config, log);
   try {
-    if (input) return await examine({ vendors, clock }, requestOf(input));
-    const base = await openBase(config, log);
+    // It calls as part of the service, whose budgets it shares.
+    const vendors = createVendors({ clock, ledger: base.store.budgets(config.shares) });
     try {
       const found = await opened({ reconciles: base.store.reconciles, vault: base.vault, clock }, tenant);
       if (!found) return null;
@@ -466,10 +540,10 @@ export async function examineTenant(
         },
       );
     } finally {
-      await base.close();
+      await vendors.close();
     }
   } finally {
-    await vendors.close();
+    await base.close();
   }
 }
 

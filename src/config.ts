@@ -1,5 +1,7 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import type { BrakeBounds } from './domain/brake.ts';
+import { DEFAULT_SHARES, type Shares } from './domain/budget.ts';
 import { formatSpan, parseDuration } from './domain/duration.ts';
 import { Secret } from './domain/secret.ts';
 import { parseKek } from './vault/index.ts';
@@ -11,6 +13,8 @@ export interface Config {
   data: string;
   host: string;
   port: number;
+  /** Addresses and networks of proxies whose word on who called is taken (`X-Forwarded-For`); empty: nobody's. */
+  trustedProxies: string[];
   /** Where others reach this service, automations above all; null: where it listens. */
   publicUrl: string | null;
   kek: Secret | null;
@@ -28,6 +32,8 @@ export interface Config {
   rotationsInFlight: number;
   /** When the fleet's brake is set (design.md §7). */
   brake: BrakeBounds;
+  /** Which part of the vendors' quotas is ours. */
+  shares: Shares;
   /** How long runs and events are kept. */
   retentionMs: number;
   /** How long the sealed text of a dead pair is kept; its history stays. */
@@ -79,6 +85,13 @@ const share = z
   .transform(Number)
   .refine((number) => number > 0 && number <= 1, SHARE);
 
+const QUOTA = 'a part of the vendor’s quota such as 0.5, above 0; above 1 where the vendor granted more';
+const quotaShare = z
+  .string()
+  .regex(/^\d{1,4}(\.\d{1,6})?$/, QUOTA)
+  .transform(Number)
+  .refine((number) => number > 0, QUOTA);
+
 const duration = (least: number, most = Infinity) =>
   z
     .string()
@@ -100,6 +113,14 @@ function isPublicUrl(text: string): boolean {
   return /^https?:$/.test(protocol) && [username, password, search, hash].every((part) => part === '');
 }
 
+function isNetwork(text: string): boolean {
+  const [address = '', bits, ...rest] = text.split('/');
+  const most = { 0: -1, 4: 32, 6: 128 }[isIP(address)]!;
+  return (
+    rest.length === 0 && most > 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most))
+  );
+}
+
 const TOKEN = /^[A-Za-z0-9._~+/-]{24,256}=*$/;
 
 const kek = secret(
@@ -115,6 +136,13 @@ const VARIABLES = {
     '127.0.0.1',
   ),
   PARASOL_PORT: plain(whole(0, 65_535), 8080),
+  PARASOL_TRUSTED_PROXIES: plain<string[]>(
+    z
+      .string()
+      .transform((text) => text.split(',').map((part) => part.trim()))
+      .refine((parts) => parts.every(isNetwork), 'addresses or networks such as 10.0.0.7,192.168.0.0/16'),
+    [],
+  ),
   PARASOL_PUBLIC_URL: plain<string | null>(
     z
       .string()
@@ -139,6 +167,8 @@ const VARIABLES = {
   PARASOL_BRAKE_WINDOW: plain(duration(1, 30 * DAY), 60 * 60_000),
   PARASOL_BRAKE_SHARE: plain(share, 0.2),
   PARASOL_BRAKE_LEAST: plain(whole(1, 1_000_000), 5),
+  PARASOL_CONNECTWISE_SHARE: plain(quotaShare, DEFAULT_SHARES.connectwise),
+  PARASOL_UMBRELLA_SHARE: plain(quotaShare, DEFAULT_SHARES.umbrella),
   PARASOL_RETENTION: plain(duration(1), 30 * DAY),
   PARASOL_KEEP_DEAD_PAIRS: plain(duration(1), 120 * DAY),
   PARASOL_DRAIN: plain(duration(0), 20_000),
@@ -174,6 +204,7 @@ export function readConfig(
     data: read('PARASOL_DATA', VARIABLES.PARASOL_DATA),
     host: read('PARASOL_HOST', VARIABLES.PARASOL_HOST),
     port: read('PARASOL_PORT', VARIABLES.PARASOL_PORT),
+    trustedProxies: read('PARASOL_TRUSTED_PROXIES', VARIABLES.PARASOL_TRUSTED_PROXIES),
     publicUrl: read('PARASOL_PUBLIC_URL', VARIABLES.PARASOL_PUBLIC_URL),
     kek: read('PARASOL_KEK', VARIABLES.PARASOL_KEK),
     newKek: read('PARASOL_NEW_KEK', VARIABLES.PARASOL_NEW_KEK),
@@ -187,6 +218,10 @@ export function readConfig(
       windowMs: read('PARASOL_BRAKE_WINDOW', VARIABLES.PARASOL_BRAKE_WINDOW),
       share: read('PARASOL_BRAKE_SHARE', VARIABLES.PARASOL_BRAKE_SHARE),
       least: read('PARASOL_BRAKE_LEAST', VARIABLES.PARASOL_BRAKE_LEAST),
+    },
+    shares: {
+      connectwise: read('PARASOL_CONNECTWISE_SHARE', VARIABLES.PARASOL_CONNECTWISE_SHARE),
+      umbrella: read('PARASOL_UMBRELLA_SHARE', VARIABLES.PARASOL_UMBRELLA_SHARE),
     },
     retentionMs: read('PARASOL_RETENTION', VARIABLES.PARASOL_RETENTION),
     keepDeadMs: read('PARASOL_KEEP_DEAD_PAIRS', VARIABLES.PARASOL_KEEP_DEAD_PAIRS),

@@ -122,8 +122,35 @@ async function withConfig<T>(
     throw new Refused('The configuration cannot be used.', problems);
   }
   const { config } = answer;
-  const log = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
-  return use(config, log);
+  return use(config, createLog(config));
+}
+
+/**
+ * Lines are gathered for a moment, since to write each by itself takes longer than to answer what it tells of; a
+ * warning leaves at once, and what is left as the process ends.
+ */
+function createLog({ logLevel }: Config): Logger {
+  const lines = pino.destination({
+    sync: false,
+    minLength: 4_096,
+    periodicFlush: 50,
+    // A reader that stands still must neither stop the service nor fill its memory: then lines are dropped.
+    maxLength: 16 * 1024 * 1024,
+  });
+  return pino(
+    {
+      level: logLevel,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      hooks: {
+        logMethod(words, write, level) {
+          write.apply(this, words);
+          if (level >= pino.levels.values['warn']!) lines.flush();
+        },
+      },
+    },
+    lines,
+  );
 }
 
 function without(env: NodeJS.ProcessEnv, name: string): NodeJS.ProcessEnv {

@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Caller, Role } from '../domain/access.ts';
 import { z } from 'zod';
@@ -26,7 +26,7 @@ const ADMIN = [
 /** `public` needs no token; `secrets:reveal` comes with no role: it is granted to a token besides. */
 export type Permission = 'public' | 'secrets:reveal' | (typeof ADMIN)[number];
 
-export const PERMITTED: Readonly<Record<Role, readonly Permission[]>> = {
+const PERMITTED: Readonly<Record<Role, readonly Permission[]>> = {
   viewer: VIEWER,
   operator: OPERATOR,
   rotator: ROTATOR,
@@ -45,7 +45,7 @@ export interface Identity extends Pick<Caller, 'name' | 'tokenId' | 'scope'> {
 }
 
 /** Whether somebody may do what a route declares; whether a tenant exists for them, the commands say. */
-export function may({ role, scope, mayReveal }: Identity, permission: Permission): boolean {
+function may({ role, scope, mayReveal }: Identity, permission: Permission): boolean {
   if (permission === 'public') return true;
   if (permission === 'secrets:reveal') return mayReveal;
   if (scope !== null && OF_THE_FLEET.includes(permission)) return false;
@@ -69,7 +69,7 @@ declare module 'fastify' {
 
 /** What the API compares and what may be stored: SHA-256 of a token, hex. */
 export function hashToken(token: string): string {
-  return createHash('sha256').update(token).digest('hex');
+  return hash('sha256', token, 'hex');
 }
 
 /** A token that nobody can guess; its beginning lets scanners of secrets find one that got out. */

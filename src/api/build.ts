@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import helmet from '@fastify/helmet';
 import rateLimit from '@fastify/rate-limit';
 import underPressure from '@fastify/under-pressure';
-import fastify, { LogController, type FastifyInstance } from 'fastify';
+import fastify, { LogController, type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Commands, Requests } from '../reconciler/commands.ts';
@@ -43,6 +43,8 @@ export interface ApiDeps {
   /** Names a request in its answer and in the log. Default: a random UUID. */
   requestId?: () => string;
   limits?: Partial<ApiLimits>;
+  /** Proxies that say in `X-Forwarded-For` who called; of others the connection's own address counts. */
+  trustedProxies?: readonly string[];
 }
 
 export interface ApiLimits {
@@ -72,6 +74,7 @@ export function buildApi(deps: ApiDeps): FastifyInstance {
     genReqId: deps.requestId ?? (() => randomUUID()),
     requestIdHeader: false,
     bodyLimit: limits.bodyBytes,
+    trustProxy: deps.trustedProxies?.length ? [...deps.trustedProxies] : false,
     requestTimeout: 30_000,
     forceCloseConnections: 'idle',
     frameworkErrors: (error, request, reply) => void handleError(error, request, reply),
@@ -136,8 +139,19 @@ function logRequests(app: FastifyInstance): void {
 }
 
 function protect(app: FastifyInstance, limits: ApiLimits): void {
-  // Loopback and many an inner network speak plain HTTP: browsers must not be told to upgrade.
-  void app.register(helmet, { contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } });
+  void app.register(helmet, {
+    global: false,
+    // Loopback and many an inner network speak plain HTTP: browsers must not be told to upgrade.
+    contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
+  });
+  // They are the same for every answer, and helmet makes them anew each time.
+  let hardening: Record<string, string> | null = null;
+  app.after(() => {
+    app.addHook('onRequest', async (_, reply) => {
+      hardening ??= hardeningOf(reply);
+      reply.headers(hardening);
+    });
+  });
   void app.register(underPressure, {
     maxEventLoopDelay: limits.eventLoopDelayMs,
     // A busy process is alive: a probe that failed now would have it killed in the middle of its work.
@@ -147,6 +161,19 @@ function protect(app: FastifyInstance, limits: ApiLimits): void {
       }
     },
   });
+}
+
+/** The headers that helmet puts on an answer, taken off it again. */
+function hardeningOf(reply: FastifyReply): Record<string, string> {
+  void reply.helmet();
+  const { raw } = reply;
+  return Object.fromEntries(
+    raw.getHeaderNames().map((name) => {
+      const value = raw.getHeader(name);
+      raw.removeHeader(name);
+      return [name, String(value)];
+    }),
+  );
 }
 
 function limitRate(app: FastifyInstance, limits: ApiLimits): void {

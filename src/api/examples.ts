@@ -172,6 +172,7 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
       lastRun: RUN_ANSWER,
       trigger: { requested: 17, handled: 17 },
       nextReconcileAt: '2026-11-24T08:15:00.000Z',
+      waiting: null,
     },
   },
   listEvents: { answer: { items: [EVENT], next: null } },

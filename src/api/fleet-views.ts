@@ -54,7 +54,7 @@ export const fleetCount = z
         umbrella: z.array(z.object({ phase: z.enum(UMBRELLA_PHASES), count })),
       })
       .describe('Those that have not ended.'),
-    braked: count,
+    braked: count.describe('By the brake, or by the cap on repairs: `conditions` tells the two apart.'),
     paused: count.describe('By their spec, or by a person.'),
     overdue: count.describe('Due for more than a minute, and nobody runs them.'),
     failing: count.describe('Their last run failed.'),

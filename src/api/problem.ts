@@ -1,6 +1,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Refusal } from '../reconciler/commands.ts';
+import { isPassing } from '../domain/passing.ts';
 import { describeError, secretsOf } from './log.ts';
 
 export const problemSchema = z
@@ -200,17 +201,22 @@ export function send(reply: FastifyReply, problem: Problem): FastifyReply {
   );
 }
 
-/** Every error becomes a problem; only what is broken on this side is logged, without the request's secrets. */
+/** Every error becomes a problem; only what failed on this side is logged, without the request's secrets. */
 export function handleError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const problem = toProblem(error);
-  if (problem.kind === 'internal') {
-    request.log.error({ err: describeError(error, secretsOf(request)) }, 'request failed');
-  }
+  const told = () => ({ err: describeError(error, secretsOf(request)) });
+  if (problem.kind === 'internal') request.log.error(told(), 'request failed');
+  else if (isPassing(error)) request.log.warn(told(), 'the database is not available');
   return send(reply, problem);
 }
 
 function toProblem(error: FastifyError): Problem {
   if (error instanceof Problem) return error;
+  if (isPassing(error)) {
+    return Problem.unavailable(
+      'The database is not available: ask again, a POST with the same Idempotency-Key.',
+    );
+  }
   // The framework's own messages quote the request, so that only its codes are used.
   switch (error.code) {
     case 'FST_ERR_CTP_INVALID_JSON_BODY':

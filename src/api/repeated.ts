@@ -21,6 +21,7 @@ const triggering =
 export const triggeredAgain = triggering(() => ({}));
 export const rotatingAgain = triggering(({ subject }) => ({ rotation: subject }));
 export const pausedAgain = triggering(({ after }) => ({ until: after?.['until'] ?? null }));
+export const acceptedAgain = triggering(({ after }) => ({ until: after?.['expiresAt'] ?? null }));
 
 export const createdAgain: Repeated = async ({ commands }, { tenantId }) => {
   const found = tenantId === null ? null : await commands.tenant(tenantId);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BUDGET_KINDS } from '../domain/budget.ts';
 import { CONDITION_TYPES } from '../domain/condition.ts';
 import { HANDOFF_KINDS } from '../domain/handoff.ts';
 import { labelsSchema } from '../domain/labels.ts';
@@ -233,7 +234,10 @@ const umbrellaRotationView = z
     by: z.string().nullable().describe('Who asked; null: Parasol itself.'),
     old: z.string().describe('The fingerprint of the key that goes.'),
     new: z.string().nullable(),
-    tenants: z.array(z.string()).describe('Who was given the new key: all who share it.'),
+    tenants: z.array(z.string()).describe('This tenant, once it was given the new key.'),
+    others: z
+      .int()
+      .describe('How many other tenants that share the key were given it; their names are not told here.'),
     held: z.string().nullable().describe('Why it does not go on at present.'),
     stuck: z.string().nullable().describe('What a person must look at.'),
     evidence: z.array(z.object({ at: time, what: z.string() })),
@@ -326,6 +330,18 @@ export const statusView = z
       .object({ requested: z.int(), handled: z.int() })
       .describe('A trigger is handled once `handled` has reached its number.'),
     nextReconcileAt: time.nullable(),
+    waiting: z
+      .object({
+        budget: z.enum(BUDGET_KINDS).describe('What there is not enough of.'),
+        since: time,
+        every: z
+          .string()
+          .nullable()
+          .describe('How often it is looked at as it comes out; null: about as its spec wants.'),
+        message: z.string(),
+      })
+      .nullable()
+      .describe('The vendor’s budget that it waits for, or has just waited for; null: there is enough.'),
   })
   .meta({ id: 'Status' });
 

@@ -35,7 +35,7 @@ interface AuditOptions {
   before?: string;
 }
 
-export function auditText({ paper, now, command }: Sheet, { items, next }: Page<AuditRecord>): string {
+function auditText({ paper, now, command }: Sheet, { items, next }: Page<AuditRecord>): string {
   if (items.length === 0) return 'Nothing was changed.';
   const rows = items.flatMap((entry): Row[] => {
     const { at, actor, address, action, tenantId, subject } = entry;

@@ -77,7 +77,7 @@ function tellDone(context: Context, path: 'reconcile' | 'rotations', answer: Bul
 }
 
 /** Who is meant, and of whom it would be refused. */
-export function lookText({ paper }: Sheet, { tenants, confirmation }: BulkAnswer): string {
+function lookText({ paper }: Sheet, { tenants, confirmation }: BulkAnswer): string {
   if (tenants.length === 0) return 'No tenant is meant by that.';
   const refused = tenants.filter((one) => one.refused !== null);
   return [

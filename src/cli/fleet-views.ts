@@ -50,6 +50,7 @@ function headPart(sheet: Sheet, fleet: FleetCount): string[] {
   const { paper, now } = sheet;
   const { tenants, modes, oldestEvidence, paused, braked, overdue, failing } = fleet;
   const { True: good, False: bad, Unknown: unknown } = tenants.ready;
+  const capped = heldByCap(fleet);
   const unseen = tenants.unseen === 0 ? '' : ` (${tenants.unseen} never seen)`;
   const line = (label: string, count: number, words: string, colour: Colour) =>
     count === 0 ? [] : [labelled(paper, label, `${count} ${words}`.trim(), colour)];
@@ -62,12 +63,23 @@ function headPart(sheet: Sheet, fleet: FleetCount): string[] {
     ...(oldestEvidence === null
       ? []
       : [labelled(paper, 'Evidence', `the oldest ${ago(oldestEvidence.at, now)}: ${oldestEvidence.tenant}`)]),
-    ...line('Braked', braked, 'held by the brake', 'yellow'),
+    ...line('Braked', braked - capped, 'held by the brake', 'yellow'),
+    ...line('Capped', capped, 'wait: the fleet made as many repairs in this hour as it may', 'yellow'),
     ...line('Paused', paused, 'by spec or person', 'yellow'),
     ...line('Overdue', overdue, 'due, and not run', 'red'),
     ...line('Failing', failing, 'whose last run failed', 'red'),
   ];
 }
+
+/**
+ * Of those that are told as braked, the ones that wait for the hour to be over: the brake needs somebody who looks and
+ * releases it, they need nobody.
+ */
+const heldByCap = ({ conditions }: FleetCount): number =>
+  conditions
+    .filter(({ type, status, reason }) => type === 'Braked' && status === 'True' && reason === CAPPED)
+    .reduce((sum, { count }) => sum + count, 0);
+const CAPPED = 'RepairCapReached';
 
 /** Those that are not as they should be, the most frequent first. */
 function conditionsPart(sheet: Sheet, { conditions }: FleetCount): string[] {

@@ -27,14 +27,16 @@ export function rotationPart(sheet: Sheet, rotation: RotationView | null): strin
 export function umbrellaRotationPart(sheet: Sheet, rotation: UmbrellaRotationView | null): string[] {
   if (rotation === null || isOver(rotation)) return [];
   const { paper, now } = sheet;
-  const { number, phase, since, cause, by, why, tenants, held, stuck, evidence } = rotation;
+  const { number, phase, since, cause, by, why, others, held, stuck, evidence } = rotation;
   const last = evidence.at(-1);
   return [
     heading(sheet, 'Rotation of the Umbrella key'),
     labelled(paper, 'Phase', `${phase}, for ${span(since, now)} (number ${number})`, 'cyan'),
     labelled(paper, 'Cause', `${[cause, by && `by ${by}`].filter(Boolean).join(', ')}: ${why}`),
     labelled(paper, 'Keys', `${rotation.old} → ${rotation.new ?? 'a new key'}`),
-    ...(tenants.length < 2 ? [] : [labelled(paper, 'Shared', `by ${tenants.join(', ')}`)]),
+    ...(others === 0
+      ? []
+      : [labelled(paper, 'Shared', `with ${others} other ${others === 1 ? 'tenant' : 'tenants'}`)]),
     ...(last === undefined ? [] : [labelled(paper, 'Seen', `${ago(last.at, now)}: ${last.what}`)]),
     ...(held === null ? [] : [labelled(paper, 'Held', held, 'yellow')]),
     ...(stuck === null ? [] : [labelled(paper, 'Stuck', stuck, 'red')]),

@@ -20,7 +20,7 @@ export class Paper {
   }
 
   paint(colour: Colour, text: string): string {
-    return this.#coloured ? styleText(colour, text, { validateStream: false }) : text;
+    return this.#coloured && text !== '' ? styleText(colour, text, { validateStream: false }) : text;
   }
 
   /** A paragraph, each line after an indent. */

@@ -86,7 +86,7 @@ async function tokenNamed(client: Client, named: string): Promise<TokenView> {
   throw new Refused(`There is no token ${named}. \`parasol token list\` shows those that there are.`);
 }
 
-export function tokensText({ paper, now }: Sheet, tokens: TokenView[]): string {
+function tokensText({ paper, now }: Sheet, tokens: TokenView[]): string {
   return paper.table(
     ['NAME', 'ROLE', 'FOR', 'USED', 'EXPIRES'],
     tokens.map((token) => [

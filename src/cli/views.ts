@@ -71,6 +71,7 @@ function statusHead(sheet: Sheet, status: StatusView): string[] {
       : [labelled(paper, 'Deleting', deletingWords(status.deleting, now), 'yellow')]),
     ...(run === null ? [labelled(paper, 'Last run', 'none yet')] : runLines(sheet, run)),
     labelled(paper, 'Next run', dueIn(status.nextReconcileAt, now)),
+    ...(status.waiting === null ? [] : [labelled(paper, '', status.waiting.message, 'yellow')]),
   ];
 }
 

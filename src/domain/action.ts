@@ -44,6 +44,8 @@ export interface Plan {
   steps: Step[];
 }
 
+export const changeOfMember = (identifier: string): string => `member:${identifier}:change`;
+
 /** Names the effect of an action, so that it can be looked up outside after a crash; null: it has none there. */
 export function intentKey(action: Action): string | null {
   switch (action.kind) {
@@ -52,11 +54,15 @@ export function intentKey(action: Action): string | null {
     case 'create-member':
       return `member:${action.identifier}`;
     case 'change-member':
-      return `member:${action.identifier}:change`;
+      return changeOfMember(action.identifier);
     case 'open-handoff':
       return null;
   }
 }
+
+/** Whether it takes something away that works: a member goes off, or gets another role. */
+export const takesAway = (action: Action): boolean =>
+  action.kind === 'change-member' && (action.set.active === false || action.set.roleId !== undefined);
 
 /** An action in words: `create the role Umbrella`. */
 export function describeAction(action: Action): string {

@@ -3,6 +3,7 @@ import type { HeldCredential } from './credential.ts';
 import { levelEvidence, telling, activeKey, type Difference, type Drift } from './drift.ts';
 import type { Plan, Step } from './action.ts';
 import type { Facts } from './observation.ts';
+import { isInUse } from './in-use.ts';
 import type { TenantSpec } from './tenant.ts';
 
 /**
@@ -61,8 +62,15 @@ const KIND_WORDS: Record<Drift['kind'], string> = {
   different: 'is different',
 };
 
+/**
+ * The signature of what no setting shows: the database was restored, and it was not seen since that the key which it
+ * names as the active one is the one in use (rulings 14).
+ */
+export const RESTORED = signatureOf({ path: 'database', kind: 'different' });
+
 /** `members.*.active is different` */
 export function inWords(signature: string): string {
+  if (signature === RESTORED) return 'its active key was not seen in use since the database was restored';
   const end = signature.lastIndexOf(' ');
   return `${signature.slice(0, end)} ${KIND_WORDS[signature.slice(end + 1) as Drift['kind']]}`;
 }
@@ -77,8 +85,10 @@ export function allInWords(signatures: readonly string[]): string {
 }
 
 /** Why nothing of a tenant is changed while the brake holds it. */
-export const whyBraked = ({ id, signatures }: Hold): string =>
-  `the fleet’s brake ${shortBrake(id)} holds it, since many tenants came to differ alike: ${allInWords(signatures)}`;
+export const whyBraked = ({ id, signatures }: Hold): string => {
+  const why = signatures.includes(RESTORED) ? '' : 'many tenants came to differ alike: ';
+  return `the fleet’s brake ${shortBrake(id)} holds it, since ${why}${allInWords(signatures)}`;
+};
 
 /** The last characters of an id tell it as well as all of them. */
 const shortBrake = (id: string): string => id.replaceAll('-', '').slice(-6);
@@ -97,11 +107,14 @@ export interface Before {
 
 interface Judged {
   spec: TenantSpec;
+  facts: Facts;
   credentials: HeldCredential[];
   drift: Drift[];
   /** As it is without any brake. */
   plan: Plan;
   conditions: Condition[];
+  /** When it was looked at, ISO 8601. */
+  observedAt: string;
 }
 
 /**
@@ -109,7 +122,7 @@ interface Judged {
  * or the spec is another since: whether that came to one tenant or to all is told by how many show it. A tenant's
  * first observation tells nothing of the vendor. What no step of the plan would remove changes nothing.
  */
-export function sightings(now: Judged, before: Before): Sighting[] {
+export function sightings(now: Judged, before: Before, brake: Hold | null): Sighting[] {
   // What was accepted is new once it is not any more: nobody would have changed it until now.
   const known = new Set(before.drift.filter(({ accepted }) => accepted === null).map(signatureOf));
   const counts = new Map<string, boolean>();
@@ -123,7 +136,14 @@ export function sightings(now: Judged, before: Before): Sighting[] {
     counts.set(signature, (counts.get(signature) ?? false) || (isNew && would));
   }
   const differ = [...counts].map(([signature, counted]) => ({ signature, counts: counted }));
-  return [...differ, ...silenceOf(now, before)];
+  return [...differ, ...silenceOf(now, before), ...restoredOf(now, before, brake)];
+}
+
+/** What a restore left to be seen stays until it was, or a person let the tenant go (rulings 14). */
+function restoredOf(now: Judged, { sighted }: Before, brake: Hold | null): Sighting[] {
+  if (!sighted.includes(RESTORED)) return [];
+  const stays = brake?.signatures.includes(RESTORED) ? !isInUse(now, brake.setAt) : brake !== null;
+  return stays ? [{ signature: RESTORED, counts: false }] : [];
 }
 
 /** Whether it was known before how the thing at that path is. */

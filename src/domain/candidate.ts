@@ -18,7 +18,7 @@ export interface CandidateDecision {
 export interface CandidateGround extends Seen {
   /** The rotation that is under way; null: none is. */
   rotation: Rotation | null;
-  /** Mode `repair`, not paused: a pair beside one that works is brought in by a rotation, else by a person. */
+  /** Mode `repair`, not paused: a rotation begins for a pair beside one that works; else a person brings it in. */
   mayRotate: boolean;
   /** Acceptances in force. */
   accepted: Acceptance[];
@@ -57,8 +57,9 @@ function judge(ground: CandidateGround, credential: HeldCredential): CandidateDe
   if (decision.becomes !== 'active') return decision;
   const { rotation } = ground;
   const begun = rotation !== null && rotation.phase !== 'Pending';
-  const beside = begun ? overlaps(rotation) : anotherServes(ground, credential);
-  return ground.mayRotate && beside ? { ...decision, becomes: 'proved' } : decision;
+  // A rotation that is held keeps both keys as they are (rulings 13).
+  const waits = begun ? overlaps(rotation) : ground.mayRotate && anotherServes(ground, credential);
+  return waits ? { ...decision, becomes: 'proved' } : decision;
 }
 
 /** Whether the key in use, of another member, may work. */

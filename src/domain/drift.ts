@@ -92,7 +92,15 @@ function cell(name: string, right: Right, desired: Level, observed: Level): Cell
 export const tooWeak = (cell: Cell): boolean => RANK[cell.observed as Level] < RANK[cell.desired as Level];
 
 /** What the allow list lacks and what it has too much, as text compared without case and spacing. */
-export function compareAllowList(wanted: string[], observed: string[]): Difference[] {
+export function compareAllowList(wanted: string[], observed: string[]): readonly Difference[] {
+  return allowListComparedWith(wanted)(observed);
+}
+
+const allowListComparedWith = oncePer((wanted: string[]) =>
+  oncePer((observed: string[]) => differingItems(wanted, observed)),
+);
+
+function differingItems(wanted: string[], observed: string[]): Difference[] {
   const plain = (item: string) => item.toLowerCase().replaceAll(/\s+/g, '');
   const without = (items: string[], others: string[]) => {
     const known = new Set(others.map(plain));
@@ -148,8 +156,8 @@ type Telling = Remembered<KeyProof> & {
 
 /**
  * What a pair showed that speaks for the role, as one of the tenant's own members: in the newest observation
- * in which any did, the key in use, else a pair that is held besides. What a key showed that is no longer held says nothing of today, and what a member of
- * another role may do says nothing of this one.
+ * in which any did, the key in use, else a pair that is held besides. What a key showed that is no longer held says
+ * nothing of today; what a member may do that has another role, or was not seen to have this one, says nothing of it.
  */
 export function telling(spec: TenantSpec, facts: Facts, credentials: HeldCredential[]): Telling | null {
   const key = activeKey(credentials);
@@ -159,7 +167,7 @@ export function telling(spec: TenantSpec, facts: Facts, credentials: HeldCredent
     ...credentials.map(({ id }) => facts.candidates[id]),
   ];
   const tells = (proof: Remembered<KeyProof> | undefined): proof is Telling =>
-    speaks(spec, proof) && !hasOtherRole(spec, facts, proof.value.member);
+    speaks(spec, proof) && hasTheRole(spec, facts, proof.value.member);
   const newestFirst = proofs.filter(tells).toSorted((a, b) => b.observedAt.localeCompare(a.observedAt));
   return newestFirst[0] ?? null;
 }
@@ -215,10 +223,10 @@ interface SeenRows {
 const rowsOf = ({ at, observedAt }: Remembered<unknown>, rows: LevelRow[]): SeenRows | null =>
   rows.length > 0 && at !== undefined && observedAt !== undefined ? { rows, at, observedAt } : null;
 
-/** Whether a key of that member shows what a role may that is not the spec's. */
-function hasOtherRole(spec: TenantSpec, facts: Facts, identifier: string): boolean {
+/** Whether a key of that member shows what the spec's role may: it was seen to have that role, and no other. */
+function hasTheRole(spec: TenantSpec, facts: Facts, identifier: string): boolean {
   const role = findMember(facts.members?.value?.items ?? [], identifier)?.role;
-  return role != null && !sameIdentifier(role.name, spec.connectwise.role.name);
+  return role != null && sameIdentifier(role.name, spec.connectwise.role.name);
 }
 
 /**
@@ -260,7 +268,11 @@ function levelDrift(spec: TenantSpec, facts: Facts, credentials: HeldCredential[
   return cells.map(({ path, kind, desired, observed }) => ({ path, kind, desired, observed }));
 }
 
-function tableSetupDrift(spec: TenantSpec, facts: Facts, credentials: HeldCredential[]): Difference[] {
+function tableSetupDrift(
+  spec: TenantSpec,
+  facts: Facts,
+  credentials: HeldCredential[],
+): readonly Difference[] {
   const allowList = telling(spec, facts, credentials)?.value.allowList;
   return allowList ? compareAllowList(spec.connectwise.role.tableSetup, allowList) : [];
 }

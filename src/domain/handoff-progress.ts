@@ -139,7 +139,7 @@ const leave = ({ accepted }: PlanningGround, { id }: Handoff, differing: readonl
 });
 
 /** Null: it was not read in this observation. */
-function allowListDifferences(ground: PlanningGround): Difference[] | null {
+function allowListDifferences(ground: PlanningGround): readonly Difference[] | null {
   const { spec, facts, credentials, observedAt } = ground;
   const proof = telling(spec, facts, credentials);
   if (!proof?.value.allowList || !isFresh(proof, observedAt)) return null;
@@ -264,8 +264,10 @@ function deletionEnd({ credentials, rotation }: PlanningGround, handoff: Handoff
     return { change: 'withdraw', id: handoff.id, evidence: 'Parasol no longer holds that pair.' };
   }
   if (key.state === 'dead') return close(handoff, 'ConnectWise refuses that pair now.');
-  if (rotation?.reversed && rotation.fresh?.fingerprint === handoff.subject) {
-    const evidence = 'The rotation is rolled back: that key is to be used again. Do not delete it.';
+  if ((rotation?.reversed || rotation?.turned) && rotation.fresh?.fingerprint === handoff.subject) {
+    const evidence = rotation.reversed
+      ? 'The rotation is rolled back: that key is to be used again. Do not delete it.'
+      : 'The rollback was taken back: that key is to be used again. Do not delete it.';
     return { change: 'withdraw', id: handoff.id, evidence };
   }
   const given = rotation && !isOver(rotation);

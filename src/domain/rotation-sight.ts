@@ -1,5 +1,6 @@
 import { unaccepted } from './acceptance.ts';
 import { assess, type CandidateDecision } from './candidate.ts';
+import type { Install, IntegrationMemory } from './condition.ts';
 import type { HeldCredential } from './credential.ts';
 import { activeKey, activeMember, diff, findMember } from './drift.ts';
 import { toMs } from './duration.ts';
@@ -277,7 +278,7 @@ function installable(
 ): Rotation['installable'] {
   const { fresh, target, observable, phase, since } = rotation;
   if (!fresh) return null;
-  const install = memory.install?.fingerprint === fresh.fingerprint ? memory.install : null;
+  const install = installOf(memory, rotation);
   if (install?.adopted) {
     return { at: install.adopted.at, how: install.adopted.how === 'attested' ? 'submitted' : 'written' };
   }
@@ -299,12 +300,21 @@ function installable(
   return write && { at: write.at, how: 'written' };
 }
 
+/**
+ * What was shown of the fresh key since it was promoted; null once the keys changed places: of a key that is put back,
+ * what was shown before it was replaced tells nothing of now.
+ */
+function installOf(memory: IntegrationMemory, { fresh, reversed, turned }: Rotation): Install | null {
+  if (reversed || turned || memory.install?.fingerprint !== fresh?.fingerprint) return null;
+  return memory.install ?? null;
+}
+
 function adoptionSeen(ground: RotationGround, rotation: Rotation): Rotation['adopted'] {
   const { handoffs, spec, memory } = ground;
   const { fresh, target, observable } = rotation;
   const from = rotation.installable ?? installable(ground, rotation);
   if (!fresh || target === null || !from) return null;
-  const install = memory.install?.fingerprint === fresh.fingerprint ? memory.install : null;
+  const install = installOf(memory, rotation);
   if (install) return install.adopted && { ...install.adopted, evidence: words(target, install.adopted) };
   const write = observable ? firstWriteBy(ground, target, from.at, from.how === 'written') : null;
   if (write) {

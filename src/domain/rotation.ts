@@ -106,6 +106,8 @@ export interface Rotation {
   adopted: { at: string; how: 'observed' | 'attested'; evidence: string } | null;
   /** The keys changed places: what is retired at the end is what was new at the start (rulings 18). */
   reversed: boolean;
+  /** They changed places at least once, so that either may be in Umbrella from then on. */
+  turned: boolean;
   /** A person took it back before the key could be in Umbrella. */
   undoing: boolean;
   notices: Notice[];
@@ -219,8 +221,7 @@ function heed(rotation: Rotation, sight: Sight): Rotation {
   // What is asked for twice, as its answer was lost, changes nothing.
   if (rotation.undoing || rotation.reversed !== (wish.kind === 'forward')) return heeded;
   const words = `${wish.by} ${rotation.reversed ? 'took the rollback back' : 'rolled it back'}: ${wish.reason}`;
-  // On the way back, either key may be in Umbrella.
-  if (!rotation.reversed && !mayBeInstalled(rotation, sight)) {
+  if (!mayBeInstalled(rotation, sight)) {
     return enter({ ...heeded, undoing: true }, rotation.phase, sight, words);
   }
   return turnBack(heeded, sight, words);
@@ -241,6 +242,7 @@ function turnBack(rotation: Rotation, sight: Sight, words: string): Rotation {
     ...rotation,
     undoing: false,
     reversed: !rotation.reversed,
+    turned: true,
     old: { ...goes, member: target, deadSince: null, lastWrite: null },
     target: old.member,
     fresh: { credentialId: old.credentialId, fingerprint: old.fingerprint, member: old.member },
@@ -251,7 +253,11 @@ function turnBack(rotation: Rotation, sight: Sight, words: string): Rotation {
 }
 
 const mayBeInstalled = (rotation: Rotation, sight: Sight): boolean =>
-  rotation.installable !== null || (rotation.phase === 'AwaitingInstall' && sight.installable !== null);
+  rotation.turned ||
+  // What an older release turned says so by this alone.
+  rotation.reversed ||
+  rotation.installable !== null ||
+  (rotation.phase === 'AwaitingInstall' && sight.installable !== null);
 
 /** Keeps what was seen and does not show again. */
 function note(rotation: Rotation, sight: Sight): Rotation {
@@ -500,6 +506,7 @@ export function requested(
     installable: null,
     adopted: null,
     reversed: false,
+    turned: false,
     undoing: false,
     notices: [],
     history: [{ phase: 'Pending', at, evidence: rest.reason ?? rest.cause }],

@@ -24,6 +24,9 @@ export class Secret {
   }
 }
 
+/** The longest secret that is taken from a vendor's answer, in characters: a longer one is no key of anything. */
+export const LONGEST_SECRET = 8_192;
+
 /**
  * Both halves of a credential. ConnectWise calls them public and private key, Umbrella key and secret.
  * The public half is an identifier, yet it is not shown either: the fingerprint names a credential.

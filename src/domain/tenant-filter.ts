@@ -30,14 +30,6 @@ export const EVERYBODY: TenantFilter = {
   words: null,
 };
 
-/** True where it demands nothing, so that it means every tenant. */
-export const isEverybody = ({ ids, ready, marks, mode, labels, drift, words }: TenantFilter): boolean =>
-  ids === null &&
-  mode === null &&
-  drift === null &&
-  words === null &&
-  [ready, marks, labels].every(({ length }) => length === 0);
-
 const MARK = /^(\w+)(?:=(True|False|Unknown)(?:\/(\w+))?)?$/;
 
 /**

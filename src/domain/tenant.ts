@@ -66,7 +66,7 @@ function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host);
 }
 
-export const levelSchema = z.enum(['None', 'My', 'All']);
+const levelSchema = z.enum(['None', 'My', 'All']);
 /** A level of a role's function, ConnectWise's own words (domain.md §4). */
 export type Level = z.infer<typeof levelSchema>;
 

@@ -1,4 +1,5 @@
 import { formatSpan, toMs } from './duration.ts';
+import { namesOf, toldTo, wordsFor } from './shared-words.ts';
 import { spreadOf, type TenantSpec } from './tenant.ts';
 
 /**
@@ -41,6 +42,8 @@ export interface UmbrellaRotation {
   why: string;
   /** Who asked; null: Parasol itself. */
   by: string | null;
+  /** The tenant of which it was asked; null: nobody asked. */
+  askedOf: string | null;
   phase: UmbrellaPhase;
   startedAt: string;
   /** When the phase was entered. */
@@ -172,16 +175,23 @@ export const needsList = ({ phase }: UmbrellaRotation): boolean =>
 
 export function begin(
   number: number,
-  { cause, why, by }: Pick<UmbrellaRotation, 'cause' | 'why' | 'by'>,
+  {
+    cause,
+    why,
+    by,
+    tenant = null,
+  }: Pick<UmbrellaRotation, 'cause' | 'why' | 'by'> & { tenant?: string | null },
   old: { identity: string; fingerprint: string },
   now: Date,
 ): UmbrellaRotation {
   const at = now.toISOString();
+  const told = tenant === null ? why : wordsFor(tenant, why, 'A tenant that shares the key asked for it.');
   return {
     number,
     cause,
-    why,
+    why: told,
     by,
+    askedOf: tenant,
     phase: 'Pending',
     startedAt: at,
     since: at,
@@ -195,7 +205,26 @@ export function begin(
     held: null,
     stuck: null,
     ending: null,
-    evidence: [{ at, what: why }],
+    evidence: [{ at, what: told }],
+  };
+}
+
+/** The rotation as one of the tenants that share the key is told of it: others have no name there. */
+export function asToldTo(tenant: string, rotation: UmbrellaRotation): UmbrellaRotation {
+  const { why, by, askedOf, provedFor, tenants, held, stuck, ending, evidence } = rotation;
+  const told = (words: string) => toldTo(tenant, words);
+  const own = (tenants: string[]) => tenants.filter((one) => one === tenant);
+  return {
+    ...rotation,
+    why: told(why),
+    by: askedOf === tenant ? by : null,
+    askedOf: askedOf === tenant ? askedOf : null,
+    provedFor: own(provedFor),
+    tenants: own(tenants),
+    held: held && told(held),
+    stuck: stuck && told(stuck),
+    ending: ending && { ...ending, because: told(ending.because) },
+    evidence: evidence.map(({ at, what }) => ({ at, what: told(what) })),
   };
 }
 
@@ -264,7 +293,7 @@ function pending(rotation: UmbrellaRotation, ground: KeyGround): UmbrellaStep {
   if (admins.length > 0) {
     return stuck(
       rotation,
-      `The key is also the KeyAdmin key of ${admins.join(', ')}: give a KeyAdmin key of its own there.`,
+      `The key is also the KeyAdmin key of ${namesOf(admins)}: give a KeyAdmin key of its own there.`,
     );
   }
   if ('missing' in listed) return wait(rotation, POLL_MS, listed.missing);
@@ -452,7 +481,7 @@ function withoutFresh(rotation: UmbrellaRotation, ground: KeyGround): UmbrellaSt
   }
   return stuck(
     rotation,
-    `The new key ${fresh.name} of ${tenants.join(', ')} is no longer listed: give a new Umbrella API key; the old one is not deleted.`,
+    `The new key ${fresh.name} of ${namesOf(tenants)} is no longer listed: give a new Umbrella API key; the old one is not deleted.`,
   );
 }
 
@@ -466,7 +495,7 @@ function deleting(rotation: UmbrellaRotation, ground: KeyGround): UmbrellaStep {
   if (admins.length > 0) {
     return stuck(
       rotation,
-      `The old key is the KeyAdmin key of ${admins.join(', ')}: give a KeyAdmin key of its own there.`,
+      `The old key is the KeyAdmin key of ${namesOf(admins)}: give a KeyAdmin key of its own there.`,
     );
   }
   if (unidentified) return wait(rotation, SOON_MS, 'A pair that is in use was not looked at yet.');
@@ -604,16 +633,17 @@ function heardOfProof(
   const refused = tenants.filter((tenant) => answer[tenant] === 'refused');
   let proved: UmbrellaRotation = { ...rotation, provedFor: [...rotation.provedFor, ...works, ...asBefore] };
   if (works.length > 0) {
-    proved = noted(proved, now, `The new key got a token and listed customers for ${works.join(', ')}.`);
+    proved = noted(proved, now, `The new key got a token and listed customers for ${namesOf(works)}.`);
   }
   if (asBefore.length > 0) {
-    const whom = asBefore.join(', ');
+    const whom = namesOf(asBefore);
     proved = noted(proved, now, `For ${whom} the new key was answered as the old one is: ${because}.`);
   }
   if (works.length + asBefore.length === tenants.length) return { rotation: proved, inMs: 0 };
-  const held = `The new key did not work yet for ${tenants.filter((tenant) => !proved.provedFor.includes(tenant)).join(', ')}: ${because}.`;
+  const unproved = tenants.filter((tenant) => !proved.provedFor.includes(tenant));
+  const held = `The new key did not work yet for ${namesOf(unproved)}: ${because}.`;
   if (refused.length > 0 && ageOf(rotation.since, now) > PROVE_WITHIN_MS) {
-    const what = `The new key never worked for ${refused.join(', ')}: ${because}.`;
+    const what = `The new key never worked for ${namesOf(refused)}: ${because}.`;
     return {
       rotation: enter(proved, 'Abandoning', now, what, { ending: { as: 'Failed', because: what } }),
       inMs: 0,
@@ -628,7 +658,7 @@ function switched(
   now: Date,
 ): { rotation: UmbrellaRotation; inMs: number } {
   const all = [...new Set([...rotation.tenants, ...tenants])];
-  const what = `The new key is in use for ${tenants.join(', ')}.`;
+  const what = `The new key is in use for ${namesOf(tenants)}.`;
   const at = now.toISOString();
   const change = { tenants: all, switchedAt: rotation.switchedAt ?? at, lastUse: null };
   return { rotation: enter(rotation, 'Resting', now, what, change), inMs: 0 };
@@ -639,7 +669,7 @@ function strayed(
   rotation: UmbrellaRotation,
   tenants: string[],
 ): { rotation: UmbrellaRotation; inMs: number } {
-  const words = `${tenants.join(', ')} came with the old key, which is to be deleted: give a new Umbrella API key there.`;
+  const words = `${namesOf(tenants)} came with the old key, which is to be deleted: give a new Umbrella API key there.`;
   return { rotation: { ...rotation, held: words, stuck: words }, inMs: POLL_MS };
 }
 

@@ -1,14 +1,22 @@
-import type { Clock, Vendors } from '../reconciler/ports.ts';
+import { DEFAULT_SHARES } from '../domain/budget.ts';
+import type { BudgetLedger, Clock, Vendors } from '../reconciler/ports.ts';
 import { ConnectWiseVendor } from './connectwise/index.ts';
+import { Budgets } from './http/budgets.ts';
 import { HttpClient, type HttpOptions } from './http/client.ts';
+import { createOwnLedger } from './http/own-ledger.ts';
 import { systemTimers } from './http/timers.ts';
 import { UmbrellaVendor } from './umbrella/index.ts';
 
 export { createAutomationCalls } from './automation/index.ts';
 export type { Timers } from './http/timers.ts';
 
+export const BREAKER = { failures: 8, openMs: 10_000 } as const;
+
 /** Everything has a default that suits a service; tests give a clock, timers and small numbers. */
-export type VendorsOptions = Partial<HttpOptions>;
+export type VendorsOptions = Partial<Omit<HttpOptions, 'budgets'>> & {
+  /** Default: one of this process's own. */
+  ledger?: BudgetLedger;
+};
 
 const systemClock: Clock = { now: () => new Date() };
 
@@ -26,20 +34,27 @@ const systemClock: Clock = { now: () => new Date() };
  */
 export function createVendors(options: VendorsOptions = {}): Vendors {
   const clock = options.clock ?? systemClock;
+  const budgets = new Budgets(options.ledger ?? createOwnLedger(clock, DEFAULT_SHARES), clock);
   const http = new HttpClient({
     timers: systemTimers,
     callTimeoutMs: 15_000,
     maxResponseBytes: 8 * 1024 * 1024,
     retries: { times: 2, firstDelayMs: 200 },
-    breaker: { failures: 8, openMs: 10_000 },
+    breaker: BREAKER,
     ...options,
     clock,
+    budgets,
   });
   const connectwise = new ConnectWiseVendor(http, clock);
   const umbrella = new UmbrellaVendor(http, clock);
   return {
     connectwise: (spec) => connectwise.of(spec),
     umbrella: (spec) => umbrella.of(spec),
+    reserve(look, context, turn) {
+      const wants = [...connectwise.wants(look), ...umbrella.wants(look)];
+      return budgets.reserve(context, wants, turn);
+    },
+    giveBack: (context) => budgets.giveBack(context),
     callsOf: (context) => http.callsOf(context),
     kindsOf: (context) => http.kindsOf(context),
     close: () => http.close(),

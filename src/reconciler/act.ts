@@ -1,7 +1,7 @@
 import { rolesNamed, findMember, theRole } from '../domain/drift.ts';
 import { isFresh, type Switched } from '../domain/observation.ts';
 import { describeFailure, type Outcome } from '../domain/outcome.ts';
-import { describeAction, intentKey, type Action, type Step } from '../domain/action.ts';
+import { describeAction, intentKey, takesAway, type Action, type Step } from '../domain/action.ts';
 import type { Hold } from '../domain/brake.ts';
 import { isOwned, SETTLE_MS, type OwnedObject, type PlanningGround } from '../domain/ground.ts';
 import type {
@@ -98,6 +98,8 @@ export interface Acted {
   capReached: boolean;
   /** The fleet's brake that held an effect back; null: none did. */
   brake: Hold | null;
+  /** Ms until an effect may leave that a takeover held back; null: it held none. */
+  heldMs: number | null;
   actions: { action: string; outcome: string }[];
   settled: Settled;
   owned: OwnedObject[];
@@ -128,6 +130,7 @@ export async function act(deps: ActDeps, input: ActInput, limits: ActLimits): Pr
     sent: false,
     capReached: false,
     brake: null,
+    heldMs: null,
     actions: [],
     settled: [],
     owned: [],
@@ -162,11 +165,13 @@ async function actOnce(
     deleting,
     perHour: limits.repairsPerHour,
     rotation: rotation && { id: rotation.id, wishedAt: rotation.wish?.at ?? null },
+    takesAway: takesAway(action),
   });
   if (!verdict.granted) {
     acted.lost = verdict.because === 'claim-lost';
     acted.capReached = verdict.because === 'cap';
     acted.brake = verdict.because === 'braked' ? verdict.brake : null;
+    acted.heldMs = verdict.because === 'taken-over' ? verdict.leftMs : null;
     acted.actions.push({ action: words, outcome: `not done: ${REFUSED[verdict.because]}` });
     return false;
   }
@@ -204,6 +209,7 @@ async function actOnce(
 const REFUSED = {
   'claim-lost': 'another replica has the tenant',
   'spec-changed': 'what may be done was changed since this run began',
+  'taken-over': 'who had the tenant before may still be at work',
   'already-open': 'an earlier attempt is not settled',
   braked: 'the fleet’s brake was set since this run began',
   cap: 'the fleet made as many repairs in this hour as it may',

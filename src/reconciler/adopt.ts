@@ -68,7 +68,12 @@ export async function lookToAdopt(
     before: { facts: known, drift: [], conditions: [], sighted: [], specChanged: false },
     rotationId: 'none',
   };
-  const { status, owned, rotation } = judge(unknown(spec, credentials, clock), look, standing, clock.now());
+  const { status, owned, rotation } = judge(
+    unknownTenant(spec, credentials, clock),
+    look,
+    standing,
+    clock.now(),
+  );
   return {
     tenant: spec.id,
     mode: spec.mode,
@@ -87,7 +92,7 @@ export async function lookToAdopt(
 }
 
 /** A tenant of which nothing is known yet. */
-function unknown(spec: TenantSpec, credentials: HeldCredential[], clock: Clock): Snapshot {
+export function unknownTenant(spec: TenantSpec, credentials: HeldCredential[], clock: Clock): Snapshot {
   const at = clock.now().toISOString();
   return {
     tenant: {
@@ -105,6 +110,7 @@ function unknown(spec: TenantSpec, credentials: HeldCredential[], clock: Clock):
       handledSeq: 0,
       failures: 0,
       nextReconcileAt: null,
+      waiting: null,
     },
     status: null,
     credentials,

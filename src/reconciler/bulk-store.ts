@@ -35,8 +35,8 @@ export type BulkOutcome =
   | { outcome: 'missing'; ids: string[] }
   /** Nothing was done; `confirmation` null: there is nothing to confirm. */
   | { outcome: 'looked'; tenants: BulkRow[]; confirmation: { token: string; expiresAt: string } | null }
-  /** There is no such confirmation of this caller's: it is used, too old, or of another order. */
-  | { outcome: 'unconfirmed'; because: 'unknown' | 'other' }
+  /** There is no such confirmation of this caller's: it was used, is too old, or of another order. */
+  | { outcome: 'unconfirmed'; because: 'done' | 'unknown' | 'other' }
   /** Others are meant by now than those that were confirmed. */
   | { outcome: 'changed'; came: string[]; went: string[] }
   /** All of it was done, in one transaction. */

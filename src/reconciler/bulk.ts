@@ -70,10 +70,15 @@ function answered(outcome: BulkOutcome): Answer<BulkAnswer> {
     case 'missing':
       return invalid([{ path: 'selector.ids', message: `there is no tenant ${named(outcome.ids)}` }]);
     case 'unconfirmed': {
+      if (outcome.because === 'done') {
+        return conflict(
+          'This was confirmed and done already. Nothing was done again: look at what is there.',
+        );
+      }
       const message =
         outcome.because === 'other'
           ? 'confirms something else than this: the same selector must be given as in the dry run'
-          : 'is not known: it is another caller’s, was used, or is older than 10 minutes; ask with dryRun again';
+          : 'is not known: it is another caller’s, or is older than 10 minutes; ask with dryRun again';
       return invalid([{ path: 'confirmation', message }]);
     }
     case 'changed': {

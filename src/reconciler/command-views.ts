@@ -1,6 +1,6 @@
 import type { HeldCredential } from '../domain/credential.ts';
 import { deletionWaitsFor } from '../domain/deletion.ts';
-import { toMs } from '../domain/duration.ts';
+import { formatSpan, toMs } from '../domain/duration.ts';
 import {
   expectedWrites,
   matchCustomers,
@@ -12,11 +12,12 @@ import { noFacts, type Facts } from '../domain/observation.ts';
 import { seenToWork } from '../domain/proved.ts';
 import { readiness, type Observed } from '../domain/readiness.ts';
 import { deadlineOf, waitsFor, type Rotation } from '../domain/rotation.ts';
-import { whyHeld } from '../domain/ground.ts';
+import { whyHeld, whyNoWrite } from '../domain/ground.ts';
 import { isOn, type Pause } from '../domain/pause.ts';
-import { inSlots, originFor, slotOf, subjectOf, type TenantSpec } from '../domain/tenant.ts';
+import { cycleMs, inSlots, originFor, slotOf, subjectOf, type TenantSpec } from '../domain/tenant.ts';
 import { told } from '../domain/told.ts';
-import { isOver, type UmbrellaRotation } from '../domain/umbrella-rotation.ts';
+import { waitingInWords } from '../domain/waiting.ts';
+import { asToldTo, isOver, type UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import type {
   CredentialView,
   CustomerView,
@@ -180,7 +181,11 @@ function deletionView({ tenant, status }: TenantRecord): DeletionView | null {
   if (!deletion) return null;
   const unlooked = !status || handledSeq < triggerSeq;
   const waitsFor = unlooked || deletion.unseen ? null : deletionWaitsFor({ ...status, spec }, status.plan);
-  return { ...deletion, waitsFor: waitsFor ?? 'its last look, which is due' };
+  if (waitsFor === null) return { ...deletion, waitsFor: 'its last look, which is due' };
+  // A pause, a mode or the brake that came since it was asked for.
+  const held = spec.onDelete === 'orphan' ? null : whyNoWrite(tenant);
+  const why = held === null ? '' : ` It writes nothing meanwhile: ${held}.`;
+  return { ...deletion, waitsFor: waitsFor + why };
 }
 
 export function statusView(record: TenantRecord, now: Date): StatusView {
@@ -202,7 +207,7 @@ export function statusView(record: TenantRecord, now: Date): StatusView {
     keys: currentKeys(spec, credentials, umbrellaRotation, status?.facts),
     evidence: evidenceView(tenant.spec, status, now),
     rotation: rotation && rotationView(record, rotation),
-    umbrellaRotation: umbrellaRotation && umbrellaRotationView(umbrellaRotation),
+    umbrellaRotation: umbrellaRotation && umbrellaRotationView(id, umbrellaRotation),
     handoffs: handoffs.map(({ id, kind, subject, state, deadline, claimedBy, overdueSince, automation }) => ({
       id,
       kind,
@@ -216,7 +221,15 @@ export function statusView(record: TenantRecord, now: Date): StatusView {
     lastRun,
     trigger: { requested: triggerSeq, handled: handledSeq },
     nextReconcileAt,
+    waiting: waitingView(tenant, now),
   };
+}
+
+function waitingView({ waiting, spec }: StoredTenant, now: Date): StatusView['waiting'] {
+  if (waiting === null) return null;
+  const { kind, since, everyMs } = waiting;
+  const every = everyMs === null ? null : formatSpan(everyMs);
+  return { budget: kind, since, every, message: waitingInWords(waiting, cycleMs(spec.every, now)) };
 }
 
 function pauseView(pause: Pause | null): StatusView['pause'] {
@@ -251,11 +264,27 @@ function rotationView(
   };
 }
 
-export const umbrellaRotationView = (rotation: UmbrellaRotation): UmbrellaRotationView => {
+/** As that tenant is told of it; `others` counts those that share the key and were switched, too. */
+export const umbrellaRotationView = (tenant: string, rotation: UmbrellaRotation): UmbrellaRotationView => {
   const { number, phase, since, startedAt, cause, why, by, tenants, held, stuck, evidence, old, fresh } =
-    rotation;
+    asToldTo(tenant, rotation);
+  const others = rotation.tenants.length - tenants.length;
   const named = { old: old.fingerprint, new: fresh?.fingerprint ?? null };
-  return { number, phase, since, startedAt, cause, why, by, ...named, tenants, held, stuck, evidence };
+  return {
+    number,
+    phase,
+    since,
+    startedAt,
+    cause,
+    why,
+    by,
+    ...named,
+    tenants,
+    others,
+    held,
+    stuck,
+    evidence,
+  };
 };
 
 export function rotationRecordView(

@@ -9,6 +9,7 @@ import type { FleetCount } from '../domain/fleet.ts';
 import type { Handoff } from '../domain/handoff.ts';
 import type { Labels, LabelSelector } from '../domain/labels.ts';
 import type { Plan } from '../domain/action.ts';
+import type { BudgetKind } from '../domain/budget.ts';
 import type { Pause } from '../domain/pause.ts';
 import type { Rotation, RotationCause, RotationPhase } from '../domain/rotation.ts';
 import type { KeyPair } from '../domain/secret.ts';
@@ -169,6 +170,17 @@ export interface StatusView {
   /** The number of the last trigger, and of the last one that a finished run answered. */
   trigger: { requested: number; handled: number };
   nextReconcileAt: string | null;
+  /** Why that is not when the spec wants it; null: nothing holds it up. */
+  waiting: WaitingView | null;
+}
+
+/** A tenant that waits for a vendor's budget, or is looked at less often than wanted because of that. */
+interface WaitingView {
+  budget: BudgetKind;
+  since: string;
+  /** How often it is looked at as it comes out, such as `22m 30s`; null: about as the spec wants. */
+  every: string | null;
+  message: string;
 }
 
 /** A deletion that is not final yet, and what it waits for, in words. */
@@ -208,6 +220,8 @@ export type UmbrellaRotationView = Pick<
   | 'stuck'
   | 'evidence'
 > & {
+  /** Other tenants that were switched. */
+  others: number;
   old: string;
   /** Null until it was made. */
   new: string | null;

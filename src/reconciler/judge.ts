@@ -43,6 +43,7 @@ import {
 import { judgeSuccessors } from '../domain/successor.ts';
 import { expectedMembers, sameIdentifier, slotOf } from '../domain/tenant.ts';
 import { told } from '../domain/told.ts';
+import { asToldTo } from '../domain/umbrella-rotation.ts';
 import type { NewEvent, Snapshot, StoredStatus } from './ports.ts';
 
 /** What one look at the vendors brought. */
@@ -93,7 +94,8 @@ export interface Judgement {
  * same look judged twice says the same.
  */
 export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: Date): Judgement {
-  const { tenant, status: before, handoffs, umbrellaRotation } = snapshot;
+  const { tenant, status: before, handoffs } = snapshot;
+  const umbrellaRotation = snapshot.umbrellaRotation && asToldTo(tenant.id, snapshot.umbrellaRotation);
   const { spec, generation, pause } = tenant;
   const { observation } = look;
   const observedAt = observation.at;
@@ -202,7 +204,7 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
   };
   return {
     status,
-    sightings: sightings({ ...status, spec, credentials, plan: wished }, standing.before),
+    sightings: sightings({ ...status, spec, credentials, plan: wished }, standing.before, brake),
     ground: { ...after, memory: rotated.memory },
     owned,
     candidates: [...candidates, ...successors],

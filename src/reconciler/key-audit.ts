@@ -21,7 +21,7 @@ export function keyAudit(record: KeyRecord, now: Date): KeyAudit {
       handoffs: handoffsBy.get(rotation) ?? [],
       events: eventsBy.get(rotation) ?? [],
     })),
-    umbrellaRotation: umbrellaRotation && umbrellaRotationView(umbrellaRotation),
+    umbrellaRotation: umbrellaRotation && umbrellaRotationView(tenant.id, umbrellaRotation),
     credentials: credentialViews({ tenant, credentials }),
     handoffs: handoffsBy.get(null) ?? [],
     events: eventsBy.get(null) ?? [],

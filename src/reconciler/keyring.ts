@@ -51,12 +51,20 @@ export interface RekeyProgress {
 
 /** Who works with the database: any number of services share it; who changes the key has it alone. */
 export interface Occupancy {
-  /**
-   * Shares the database until it is released; null: somebody has it alone. The connection that shows it may be
-   * lost; each time that it is there again, `onReturn` is told whether somebody has it alone now.
-   */
-  share(onReturn: (alone: boolean) => void): Promise<Release | null>;
+  /** Shares the database until it is released; null: somebody has it alone. */
+  share(session: Session): Promise<Release | null>;
   /** Has it alone until it is released, or tells who uses it, one line each. */
   alone(): Promise<{ ok: true; release: Release } | { ok: false; by: string[] }>;
+}
+/** Who shares the database, shown to all others by a connection that may be lost. */
+export interface Session {
+  /** The owner of claims; as soon as the connection is gone, others take them over. Null: it claims nothing. */
+  owner: string | null;
+  onLost: () => void;
+  /**
+   * It is there again, each time that it was lost; `alone`: somebody has the database alone now. Where what is to be
+   * looked at then could not be, it is let go, and had anew.
+   */
+  onReturn: (alone: boolean) => Promise<void>;
 }
 export type Release = () => Promise<void>;

@@ -1,5 +1,7 @@
 import type { Logger } from 'pino';
 import type { BrakeBounds } from '../domain/brake.ts';
+import type { Waiting } from '../domain/waiting.ts';
+import { atMost, FAREWELL_MS } from './at-most.ts';
 import { reconcile, type ReconcileDeps } from './reconcile.ts';
 import type { Claim, ClaimedTenant, NewEvent, RunRecord } from './ports.ts';
 
@@ -21,6 +23,8 @@ export interface LoopOptions {
   leaseMs: number;
   heartbeatMs: number;
   pollMs: number;
+  /** How often it is looked for replicas that are gone. */
+  takeOverMs: number;
   /** Ms for the calls of one reconcile; its heartbeats keep the lease meanwhile. */
   callsMs: number;
   /** Ms that one write to a vendor may take: the claim must outlive it. */
@@ -40,6 +44,7 @@ export const LOOP_DEFAULTS = {
   leaseMs: 30_000,
   heartbeatMs: 10_000,
   pollMs: 1_000,
+  takeOverMs: 1_000,
   callsMs: 60_000,
   writeMs: 20_000,
   brake: { windowMs: 3_600_000, share: 0.2, least: 5 },
@@ -50,6 +55,9 @@ const GATHER_MS = 10;
 
 export interface Loop {
   start(): Promise<void>;
+  /** The session is lost that shows that this process lives: others take its tenants over, and it runs none until `resume`. */
+  suspend(): void;
+  resume(): void;
   /** Takes no more tenants; waits for those that run, then aborts what is left and gives the claims back. */
   drain(deadlineMs: number): Promise<void>;
   /** Runs under way. */
@@ -65,22 +73,24 @@ interface Run {
 }
 
 export function createLoop(
-  deps: ReconcileDeps & { log: Logger; onRun?: RunListener },
+  deps: ReconcileDeps & { log: Logger; onRun?: RunListener; onDeferred?: (waiting: Waiting) => void },
   options: LoopOptions,
 ): Loop {
   const { claims, clock, log } = deps;
   const runs = new Map<string, Run>();
   let stopping = false;
+  let suspended = false;
   let taking: Promise<void> | null = null;
   let again = false;
   let lastAnswer = 0;
   let timer: NodeJS.Timeout | undefined;
   let gathering: NodeJS.Timeout | undefined;
   let heartbeat: NodeJS.Timeout | undefined;
+  let takingOver: NodeJS.Timeout | undefined;
   let unlisten: () => Promise<void> = async () => {};
 
   function wake(): void {
-    if (stopping) return;
+    if (stopping || suspended) return;
     if (taking) {
       again = true;
       return;
@@ -109,6 +119,8 @@ export function createLoop(
       const free = options.concurrency - runs.size;
       const taken = free > 0 ? await claims.take(options.owner, free, options.leaseMs) : [];
       for (const tenant of taken) begin(tenant);
+      // The session was lost while it was asked.
+      if (suspended) await giveUp('the session with the database was lost');
       if (free > taken.length) dueInMs = await claims.nextDueInMs();
       lastAnswer = clock.now().getTime();
     } catch (error) {
@@ -132,6 +144,10 @@ export function createLoop(
       if (ended.end === 'lost')
         log.warn({ tenant: tenantId }, 'the claim was lost or given back; nothing was recorded');
       if (ended.end === 'gone') await claims.release(claim, 0);
+      if (ended.end === 'deferred') {
+        log.debug({ tenant: tenantId, ...ended.waiting }, 'it waits for a vendor’s budget');
+        deps.onDeferred?.(ended.waiting);
+      }
       if (ended.end === 'recorded') tell(tenantId, ended.run);
     } catch (error) {
       // The claim is left to run out: the tenant is due again then, and a broken machine is not hammered.
@@ -171,23 +187,54 @@ export function createLoop(
     }
   }
 
+  async function takeOver(): Promise<void> {
+    if (suspended) return;
+    try {
+      const tenants = await claims.takeOver();
+      if (tenants === 0) return;
+      log.warn({ tenants }, 'a replica is gone; its tenants are taken over');
+      wake();
+    } catch (error) {
+      log.debug({ error: describe(error) }, 'whether a replica is gone was not seen');
+    }
+  }
+
+  /** Stops what runs, and gives it back as far as the database can be told. */
+  async function giveUp(why: string): Promise<void> {
+    const left = [...runs.values()];
+    for (const { abort } of left) abort.abort(new Error(why));
+    await claims
+      .abandon(left.map(({ claim }) => claim))
+      .catch((error: unknown) =>
+        log.warn({ error: describe(error) }, 'the leases of what ran go on running'),
+      );
+  }
+
   return {
     async start() {
       unlisten = await claims.onTrigger(wake);
       heartbeat = setInterval(() => void beat(), options.heartbeatMs);
+      takingOver = setInterval(() => void takeOver(), options.takeOverMs);
+      wake();
+    },
+    suspend() {
+      suspended = true;
+      clearTimeout(timer);
+      void giveUp('the session with the database was lost');
+    },
+    resume() {
+      suspended = false;
       wake();
     },
     async drain(deadlineMs) {
       stopping = true;
+      clearInterval(takingOver);
       clearTimeout(timer);
       clearTimeout(gathering);
-      await taking;
-      await unlisten();
+      await atMost(FAREWELL_MS, Promise.all([taking, unlisten()]));
       const all = () => Promise.allSettled([...runs.values()].map(({ done }) => done));
       await Promise.race([all(), new Promise((resolve) => setTimeout(resolve, deadlineMs).unref())]);
-      const left = [...runs.values()];
-      for (const { abort } of left) abort.abort(new Error('the service is stopping'));
-      await Promise.allSettled(left.map(({ claim }) => claims.release(claim, 0)));
+      await atMost(FAREWELL_MS, giveUp('the service is stopping'));
       clearInterval(heartbeat);
     },
     running: () => runs.size,

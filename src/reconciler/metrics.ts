@@ -1,10 +1,12 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Waiting } from '../domain/waiting.ts';
 import type { Census, Housekeeping } from './ports.ts';
 import type { Loop, RunListener } from './loop.ts';
 
 export interface Metrics {
   registry: Registry;
   onRun: RunListener;
+  onDeferred: (waiting: Waiting) => void;
   /** Counts the runs under way from then on. */
   watch(loop: Loop): void;
 }
@@ -34,6 +36,12 @@ export function createMetrics(housekeeping: Housekeeping, clock: { now(): Date }
     name: 'parasol_vendor_calls_total',
     help: 'Calls to both vendors.',
     labelNames: ['kind'],
+    registers,
+  });
+  const deferrals = new Counter({
+    name: 'parasol_deferrals_total',
+    help: 'Reconciles that this process put off since a vendor’s budget was used up.',
+    labelNames: ['budget'],
     registers,
   });
   const actions = new Counter({
@@ -83,6 +91,15 @@ export function createMetrics(housekeeping: Housekeeping, clock: { now(): Date }
   gauge('parasol_tenants_late', 'Tenants that have been due for over a minute.', [], (self, { late }) =>
     self.set(late),
   );
+  gauge(
+    'parasol_tenants_waiting',
+    'Tenants that wait for a vendor’s budget; stretched: so long that they are looked at less often than wanted.',
+    ['budget', 'stretched'],
+    (self, { waiting }) => {
+      for (const { budget, stretched, count } of waiting)
+        self.set({ budget, stretched: String(stretched) }, count);
+    },
+  );
   gauge('parasol_intents_open', 'Effects of which it is not known yet what became.', [], (self, found) =>
     self.set(found.openIntents),
   );
@@ -100,6 +117,7 @@ export function createMetrics(housekeeping: Housekeeping, clock: { now(): Date }
 
   return {
     registry,
+    onDeferred: ({ kind }) => deferrals.inc({ budget: kind }),
     onRun(_, run) {
       runs.inc({ outcome: run.outcome });
       seconds.observe((Date.parse(run.finishedAt) - Date.parse(run.startedAt)) / 1_000);

@@ -19,7 +19,7 @@ import {
   type WritesFact,
 } from '../domain/observation.ts';
 import { oncePer } from '../domain/once.ts';
-import { ok, saysNothing, type Outcome } from '../domain/outcome.ts';
+import { failed, ok, saysNothing, type Failure, type Outcome } from '../domain/outcome.ts';
 import type { KeyPair } from '../domain/secret.ts';
 import {
   expectedMembers,
@@ -64,6 +64,8 @@ export const UMBRELLA_SCOPES: Readonly<Record<'umbrella-api' | 'umbrella-key-adm
 const MAX_CONFIGURATIONS = 5_000;
 /** How many of the newest configurations are searched for our members' writes before a type is known. */
 const NEWEST = 200;
+/** Types whose name speaks of Umbrella that are looked through; each costs a call, and one is usual. */
+const MOST_TYPES = 5;
 
 /** A pair that may be called with, and the credential that it is. */
 export interface HeldKey {
@@ -150,7 +152,11 @@ async function observeConnectWise(
   if (site) readings.site = site;
   let learned = memory;
   if (management && security) {
-    readings.management = reading(judgeManagement(security, siteAnswers), MANAGEMENT, keys.management);
+    readings.management = reading(
+      await judgeManagement(management, security, siteAnswers),
+      MANAGEMENT,
+      keys.management,
+    );
     if (security.ok) {
       const own = security.value.member;
       const [settings, writes] = await Promise.all([
@@ -206,16 +212,17 @@ async function observeSite(
 }
 
 /** A refusal counts only beside an answer of the site that shows that it was the key (domain.md §4). */
-function judgeManagement(
+async function judgeManagement(
+  reads: ConnectWiseReads,
   security: Outcome<{ member: string | null; levels: LevelRow[] }>,
   siteAnswers: boolean,
-): Outcome<ManagementFact> {
+): Promise<Outcome<ManagementFact>> {
   if (security.ok) {
     const { member, levels } = security.value;
     return ok({ authenticates: true, member, missing: missingRights(levels) });
   }
-  if (security.failure.kind === 'Unauthorized' && siteAnswers) return ok({ authenticates: false });
-  return security;
+  const refused = await isRefused(reads, security.failure, siteAnswers);
+  return refused.ok ? ok({ authenticates: false }) : refused;
 }
 
 /** As long as a role stays as it was, its rows come as the very same list. */
@@ -270,8 +277,8 @@ async function observeSettings(
 }
 
 /**
- * What a pair shows of itself by its first call. A refusal tells of it only beside an answer of the site, and weather
- * tells nothing: then `ended`.
+ * What a pair shows of itself by its first call. A refusal tells of it only beside an answer of the site and a second
+ * refusal of another call, and weather tells nothing: then `ended`.
  */
 async function ownSecurity(
   reads: ConnectWiseReads,
@@ -280,15 +287,32 @@ async function ownSecurity(
 ) {
   const security = await reads.mySecurity();
   if (!security.ok) {
-    const refused = security.failure.kind === 'Unauthorized' && siteAnswers;
-    const ended: Outcome<KeyProof> = refused
+    const refused = await isRefused(reads, security.failure, siteAnswers);
+    const ended: Outcome<KeyProof> = refused.ok
       ? ok({ authenticates: false, credentialId, fingerprint })
-      : security;
+      : refused;
     return { ended };
   }
   const { member, levels } = security.value;
   const proof = { authenticates: true as const, credentialId, fingerprint, member, levels: telling(levels) };
   return { proof, levels };
+}
+
+/**
+ * Ok where a pair is refused for good: by two independent calls (domain.md §4), since one that passes would have people
+ * make a key that nobody needs. Else what ended the look at it.
+ */
+async function isRefused(
+  reads: ConnectWiseReads,
+  failure: Failure,
+  siteAnswers: boolean,
+): Promise<Outcome<null>> {
+  if (failure.kind !== 'Unauthorized' || !siteAnswers) return failed(failure);
+  const again = await reads.tableSetup();
+  // A key whose member is off answers 401 or 403, and what is not found may be a refusal too (domain.md §3, §4).
+  if (!again.ok) return saysNothing(again.failure) ? again : ok(null);
+  const detail = `${failure.detail}, and another call was let in with the same key`;
+  return failed({ kind: 'Unavailable', why: 'server-error', detail });
 }
 
 /** Calls with a pair to see what it is: whose, with which levels and allow list (rulings 16). */
@@ -388,7 +412,7 @@ async function searchWrites(spec: TenantSpec, reads: ConnectWiseReads): Promise<
   if (!types.ok) return mine ? types : ok(unfiltered);
   const candidates = mine
     ? [types.value.find(({ id }) => id === mine.typeId) ?? { id: mine.typeId!, name: `type ${mine.typeId}` }]
-    : types.value;
+    : types.value.slice(0, MOST_TYPES);
   for (const type of candidates) {
     const writes = await ofType(reads, type);
     if (!writes.ok) return writes;

@@ -4,6 +4,7 @@ import type { CredentialState, HeldCredential } from '../domain/credential.ts';
 import type { Deletion } from '../domain/deletion.ts';
 import type { Condition, IntegrationMemory, Truth } from '../domain/condition.ts';
 import type { Drift } from '../domain/drift.ts';
+import type { BudgetKind, Given } from '../domain/budget.ts';
 import type { Handoff, HandoffContent, HandoffKind } from '../domain/handoff.ts';
 import type {
   ConfigurationFact,
@@ -22,6 +23,7 @@ import type { Pause } from '../domain/pause.ts';
 import type { KeyPair } from '../domain/secret.ts';
 import type { Rotation, RotationPhase, Wish } from '../domain/rotation.ts';
 import type { Purpose, TenantSpec } from '../domain/tenant.ts';
+import type { Waiting } from '../domain/waiting.ts';
 import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 
 /**
@@ -63,6 +65,8 @@ export interface CallContext {
   /** No call starts that could not end by then. */
   deadline: Date;
   signal: AbortSignal;
+  /** Serves a rotation or a key that is compromised: it may use what is kept for those of the vendors' budgets. */
+  urgent?: boolean;
 }
 
 export interface CompanyInfo {
@@ -208,10 +212,30 @@ export interface UmbrellaWrites {
   deleteApiKey(id: string): Promise<Outcome<null>>;
 }
 
+/** With what a tenant is to be looked at. */
+export interface ExpectedLook {
+  spec: TenantSpec;
+  /** Whether there is a management key, and how many other pairs of ConnectWise are called with. */
+  management: boolean;
+  pairs: number;
+  umbrellaApi: KeyPair | null;
+  umbrellaKeyAdmin: KeyPair | null;
+  /** As far as is known; each page of them is a call. */
+  customers: number;
+}
+
 /** One per process: connections, breakers, codebases and tokens are shared by the tenants of an origin. */
 export interface Vendors {
   connectwise(spec: TenantSpec): ConnectWise;
   umbrella(spec: TenantSpec): Umbrella;
+  /**
+   * Sets aside what a look is expected to need of the vendors' budgets, all of it or nothing, so that it is not stopped
+   * in its middle. `turn`: until when it was told to wait before, in ms since the epoch; 0: it was not. Null: it waits in
+   * no line.
+   */
+  reserve(look: ExpectedLook, context: CallContext, turn: number | null): Promise<Given>;
+  /** What the run did not use of it serves whoever calls next. */
+  giveBack(context: CallContext): void;
   /** Calls made so far for a tenant's run, for the run's record. */
   callsOf(context: CallContext): { reads: number; writes: number };
   /** The same by kind, such as `GET system/members`: without ids and queries. */
@@ -247,12 +271,33 @@ export interface Claims {
    * a write may leave at all.
    */
   confirm(claim: Claim, forMs: number, decided: Decided): Promise<boolean>;
-  /** Gives a claim back untouched, due at once (drain) or after a time. */
+  /** Makes due what waits at a vendor's origin that answers again: tenants of which it showed nothing; how many. */
+  recall(origin: string): Promise<number>;
+  /**
+   * Makes due what is claimed by owners whose session is gone (`Occupancy.share`), long before their leases run out;
+   * how many tenants.
+   */
+  takeOver(): Promise<number>;
+  /** Gives a claim back that was not used, due after a time. */
   release(claim: Claim, dueInMs: number): Promise<void>;
+  /**
+   * Gives back the claims of runs that were broken off, due at once. A call that had left may still arrive: what takes
+   * something away waits until the old lease would have run out, as after a takeover (rulings 10).
+   */
+  abandon(claims: Claim[]): Promise<void>;
   /** Ms until the next tenant is due; null when none is. */
   nextDueInMs(): Promise<number | null>;
   /** Calls back when somebody triggered a tenant; an accelerator only. */
   onTrigger(listener: () => void): Promise<() => Promise<void>>;
+}
+
+/** Whether this is still the database that it was (rulings 14). */
+export interface Lineage {
+  /**
+   * Holds every tenant by a brake of that id where the database is another one than at the last check, until its active
+   * key was seen in use, and answers what is to be told of it; null: it is the same one, or the first that is checked.
+   */
+  check(brakeId: string): Promise<NewEvent | null>;
 }
 
 /** What people decided of a tenant, counted: the same numbers mean that nobody decided anything since. */
@@ -279,6 +324,8 @@ export interface StoredTenant extends Decided {
   /** Consecutive failed runs. */
   failures: number;
   nextReconcileAt: string | null;
+  /** The vendor's budget that it waits for, or had to wait for before its last run; null: there was enough. */
+  waiting: Waiting | null;
 }
 
 /** What the last run recorded; conditions and drift carry their times forward. */
@@ -326,6 +373,8 @@ export type NewIntent = Pick<OpenIntent, 'id' | 'key' | 'action'> & { request: u
 /** `spec-changed`: another spec, a pause, a deletion or a rollback came since this run began, or holds it (rulings 13, 18). */
 export type IntentVerdict =
   | { granted: true }
+  /** It would take something away, and who had the tenant before may still be at work (rulings 10). */
+  | { granted: false; because: 'taken-over'; leftMs: number }
   | { granted: false; because: 'claim-lost' | 'spec-changed' | 'already-open' | 'cap' }
   /** The fleet's brake was set, or holds the tenant anew, since this run looked. */
   | { granted: false; because: 'braked'; brake: Hold };
@@ -406,6 +455,8 @@ export interface Result {
   pauseOver: Pause | null;
   /** What becomes of acceptances; each has an event too. */
   acceptances: AcceptanceChange[];
+  /** What is remembered of a wait for a vendor's budget; absent: it stays as it is. */
+  waiting?: Waiting | null;
   /**
    * The last event of its history, where the tenant's deletion is final: its row goes in the same transaction,
    * unless the deletion was taken back meanwhile. Null: it stays.
@@ -419,6 +470,8 @@ export interface IntentBounds extends Decided {
   perHour: number;
   /** The rotation that this run began with, and when a person last asked something of it. */
   rotation: { id: string; wishedAt: string | null } | null;
+  /** It waits until nobody else can still be at work (rulings 10). */
+  takesAway: boolean;
 }
 
 /** What became of the brake by what a tenant was seen to show. */
@@ -431,6 +484,11 @@ export interface Sighted {
 
 export interface Reconciles {
   snapshot(tenantId: string): Promise<Snapshot | null>;
+  /**
+   * Gives a claim back of a tenant that waits for a vendor's budget: it is due again after that time, and nothing else
+   * of it changes. False: the claim was lost.
+   */
+  defer(claim: Claim, waiting: Waiting, inMs: number, events: NewEvent[]): Promise<boolean>;
   /**
    * Keeps in which ways a tenant differs now, before anything is done about it; sets the brake where too many
    * tenants came to differ alike, and ends one that no tenant shows any more. Counted by one at a time, whoever
@@ -471,6 +529,8 @@ export interface Census {
   late: number;
   /** Intents of which it is not known yet what became. */
   openIntents: number;
+  /** Tenants that wait for a vendor's budget; `stretched`: so long that it changes how often they are looked at. */
+  waiting: { budget: BudgetKind; stretched: boolean; count: number }[];
   /** Brakes that are on. */
   braked: number;
   /** Key-encryption keys that something may be sealed under: one, or two while the key is changed. */
@@ -507,5 +567,7 @@ export type * from './deliveries.ts';
 export type * from './umbrella-store.ts';
 /** What the vault needs of it. */
 export type * from './keyring.ts';
+/** Who may call the vendors how often. */
+export type * from './budget-ledger.ts';
 /** What people ask of the fleet's brake. */
 export type * from './brakes.ts';

@@ -5,13 +5,16 @@ import { deletionWaitsFor, leftBehind, type Deletion } from '../domain/deletion.
 import { toMs } from '../domain/duration.ts';
 import type { HandoffKind } from '../domain/handoff.ts';
 import { progress } from '../domain/handoff-progress.ts';
-import { noFacts, type Observation, type Switched } from '../domain/observation.ts';
-import { intentKey } from '../domain/action.ts';
+import { noFacts, type Facts, type Observation, type Switched } from '../domain/observation.ts';
+import { changeOfMember, intentKey } from '../domain/action.ts';
 import { SETTLE_MS, whyNoWrite } from '../domain/ground.ts';
 import { isOn, type Pause } from '../domain/pause.ts';
+import type { Rotation } from '../domain/rotation.ts';
 import { seenToWork } from '../domain/proved.ts';
+import { afterLook, waitFor, waitingInWords, type Waiting } from '../domain/waiting.ts';
 import {
   automationFor,
+  cycleMs,
   inSlots,
   originFor,
   periodMs,
@@ -35,12 +38,14 @@ import { observe, type HeldKey, type Keys } from './observe.ts';
 import type {
   CallContext,
   ClaimedTenant,
+  ExpectedLook,
   HandoffChange,
   NewEvent,
   OpenIntent,
   Result,
   RunRecord,
   Snapshot,
+  StoredTenant,
   Vault,
 } from './ports.ts';
 
@@ -63,7 +68,11 @@ export interface ReconcileLimits extends ActLimits {
 }
 
 /** `gone`: the tenant was deleted; `lost`: the claim was lost or given back, and nothing was written. */
-export type ReconcileEnd = { end: 'recorded'; run: RunRecord } | { end: 'lost' | 'gone' };
+export type ReconcileEnd =
+  | { end: 'recorded'; run: RunRecord }
+  /** There is not enough of a vendor's budget: nothing was looked at, and it is due when its turn comes. */
+  | { end: 'deferred'; waiting: Waiting }
+  | { end: 'lost' | 'gone' };
 
 /**
  * One tenant, once: observe → judge → act → look again → record. It starts from nothing but the tenant's id and
@@ -79,13 +88,108 @@ export async function reconcile(
   const started = deps.clock.now();
   const found = await opened(deps, claim.tenantId);
   if (!found) return { end: 'gone' };
-  const { keys } = found;
-  const snapshot = await admitted(deps, claimed, found.snapshot, limits);
   const context: CallContext = {
     tenantId: claim.tenantId,
     deadline: new Date(started.getTime() + limits.callsMs),
     signal,
+    urgent: isUrgent(found.snapshot.rotation),
   };
+  const aside = await setAside(deps, claimed, found, context);
+  if (aside.waiting) return defer(deps, claimed, found.snapshot, aside);
+  try {
+    return await run(deps, claimed, limits, found, context, started, aside.againInMs);
+  } finally {
+    deps.vendors.giveBack(context);
+  }
+}
+
+/** Whether it serves a rotation that is under way, or one that must not wait. */
+const isUrgent = (rotation: Rotation | null): boolean =>
+  rotation !== null && (rotation.phase !== 'Pending' || MUST_NOT_WAIT.has(rotation.cause));
+/** Nothing works that it could disturb, or the key is compromised. */
+const MUST_NOT_WAIT: ReadonlySet<Rotation['cause']> = new Set(['first', 'invalid', 'compromise']);
+
+/**
+ * Sets aside what a look needs of the vendors' budgets. By the calendar it waits in line for all of it. What somebody
+ * waits for, a person or a rotation, goes on at once where Umbrella's is short, without what that would show; `againInMs`
+ * is then when the rest may be had. `waiting`: nothing can be looked at.
+ */
+async function setAside(
+  { vendors, clock }: ReconcileDeps,
+  { trigger }: ClaimedTenant,
+  { snapshot, keys }: Opened,
+  context: CallContext,
+): Promise<{ waiting: Waiting; waitMs: number } | { waiting: null; againInMs: number | null }> {
+  const { tenant, status } = snapshot;
+  const { spec } = tenant;
+  const before = tenant.waiting?.served === false ? tenant.waiting : null;
+  const inLine = trigger === 'schedule' && context.urgent !== true;
+  const look: ExpectedLook = {
+    spec,
+    management: keys.management !== null,
+    pairs: (keys.integration ? 1 : 0) + keys.candidates.length + keys.successors.length,
+    umbrellaApi: keys.umbrellaApi?.pair ?? null,
+    umbrellaKeyAdmin: keys.umbrellaKeyAdmin?.pair ?? null,
+    customers: status?.facts.customers?.value?.length ?? 0,
+  };
+  const turn = before ? Date.parse(before.until) : 0;
+  let given = await vendors.reserve(look, context, inLine ? turn : null);
+  if (given.given) return { waiting: null, againInMs: null };
+  if (!inLine && given.kind !== 'connectwise') {
+    const { waitMs } = given;
+    given = await vendors.reserve({ ...look, umbrellaApi: null, umbrellaKeyAdmin: null }, context, null);
+    if (given.given) return { waiting: null, againInMs: waitMs };
+  }
+  const { kind, waitMs, turn: until, closed } = given;
+  const since = before ? Date.parse(before.since) : until - waitMs;
+  const periodMs = cycleMs(spec.every, clock.now());
+  return { waiting: waitFor({ kind, closed }, since, until, periodMs, tenant.waiting), waitMs };
+}
+
+/** The tenant comes again in its turn; conditions stand, with their ages, and no failure is counted. */
+async function defer(
+  { reconciles, clock }: ReconcileDeps,
+  { claim }: ClaimedTenant,
+  { tenant }: Snapshot,
+  { waiting, waitMs }: { waiting: Waiting; waitMs: number },
+): Promise<ReconcileEnd> {
+  const told = (tenant.waiting?.everyMs ?? null) !== null;
+  const message = waitingInWords(waiting, cycleMs(tenant.spec.every, clock.now()));
+  const events =
+    waiting.everyMs === null || told
+      ? []
+      : [{ type: 'IntervalStretched', message, data: { budget: waiting.kind, everyMs: waiting.everyMs } }];
+  const kept = await reconciles.defer(claim, waiting, waitMs, events);
+  return kept ? { end: 'deferred', waiting } : { end: 'lost' };
+}
+
+/** What a look leaves of the wait before it, if there was one. */
+function waited(
+  { waiting: before, spec }: StoredTenant,
+  now: Date,
+): { waiting?: Waiting | null; events: NewEvent[] } {
+  if (before === null) return { events: [] };
+  const { waiting, kept } = afterLook(before, cycleMs(spec.every, now));
+  const message = `There is enough of the vendor’s budget again: it is looked at as wanted (${spec.every}).`;
+  return {
+    waiting,
+    events: kept ? [{ type: 'IntervalKept', message, data: { budget: before.kind } }] : [],
+  };
+}
+
+async function run(
+  deps: ReconcileDeps,
+  claimed: ClaimedTenant,
+  limits: ReconcileLimits,
+  found: Opened,
+  context: CallContext,
+  started: Date,
+  againInMs: number | null,
+): Promise<ReconcileEnd> {
+  const { claim } = claimed;
+  const { signal } = context;
+  const { keys } = found;
+  const snapshot = await admitted(deps, claimed, found.snapshot, limits);
   const lookWith = (standing: Standing, memory: Look['memory']) =>
     lookAt(deps, snapshot, keys, context, standing, memory);
 
@@ -112,7 +216,9 @@ export async function reconcile(
   if (acted.sent || acted.capReached || acted.brake) {
     const after: Standing = {
       ...standing,
-      facts: acted.sent ? last.judged.status.facts : standing.facts,
+      facts: acted.sent
+        ? withoutProofsOf(acted, snapshot.credentials, last.judged.status.facts)
+        : standing.facts,
       owned: [...last.judged.owned, ...acted.owned],
       unsettled: [...standing.unsettled, ...acted.unsettled],
       capReached: acted.capReached,
@@ -130,8 +236,32 @@ export async function reconcile(
 
   // Stopped in the middle: what was not seen is no weather, and what was done is in its intents.
   if (signal.aborted) return { end: 'lost' };
-  const { run, result } = conclude(deps, { claimed, snapshot, context, started, looked, acted, ...last });
+  const { run, result } = conclude(deps, {
+    claimed,
+    snapshot,
+    context,
+    started,
+    againInMs,
+    looked,
+    acted,
+    ...last,
+  });
   return (await deps.reconciles.record(claim, result)) ? { end: 'recorded', run } : { end: 'lost' };
+}
+
+/** What keys showed of themselves before their member was changed says nothing of how that is now. */
+function withoutProofsOf({ tried }: Acted, credentials: HeldCredential[], facts: Facts): Facts {
+  const keys = tried.map((key) => key.toLowerCase());
+  const changed = credentials.filter(
+    ({ member }) => member !== null && keys.includes(changeOfMember(member).toLowerCase()),
+  );
+  const { integrationKey, candidates, ...others } = facts;
+  const stands = (id: string | undefined) => changed.every((credential) => credential.id !== id);
+  return {
+    ...others,
+    ...(integrationKey && stands(integrationKey.value?.credentialId) ? { integrationKey } : {}),
+    candidates: Object.fromEntries(Object.entries(candidates).filter(([id]) => stands(id))),
+  };
 }
 
 interface Seen {
@@ -164,11 +294,16 @@ function sighter(
   };
 }
 
+interface Opened {
+  snapshot: Bound;
+  keys: Keys;
+}
+
 /** A tenant as it is stored, with what its keys open to; for whoever only looks. */
 export async function opened(
   { reconciles, vault, clock }: Pick<ReconcileDeps, 'reconciles' | 'vault' | 'clock'>,
   tenantId: string,
-): Promise<{ snapshot: Bound; keys: Keys } | null> {
+): Promise<Opened | null> {
   const stored = await reconciles.snapshot(tenantId);
   if (!stored) return null;
   const snapshot = asBound(stored);
@@ -194,8 +329,11 @@ async function admitted(
   if (!rotation || rotation.phase !== 'Pending' || rotation.admittedAt || whyNoWrite(tenant) !== null)
     return snapshot;
   const { id, cause } = rotation;
-  const urgent = cause === 'first' || cause === 'invalid' || cause === 'compromise';
-  const admittedAt = await reconciles.admitRotation(claim, id, urgent ? null : rotationsInFlight);
+  const admittedAt = await reconciles.admitRotation(
+    claim,
+    id,
+    MUST_NOT_WAIT.has(cause) ? null : rotationsInFlight,
+  );
   return { ...snapshot, rotation: { ...rotation, admittedAt } };
 }
 
@@ -308,6 +446,7 @@ const NOTHING_DONE: Acted = {
   sent: false,
   capReached: false,
   brake: null,
+  heldMs: null,
   actions: [],
   settled: [],
   owned: [],
@@ -383,6 +522,8 @@ interface Ending {
   snapshot: Snapshot;
   context: CallContext;
   started: Date;
+  /** When there is enough of a budget for what could not be looked at; null: it was enough. */
+  againInMs: number | null;
   looked: Looked;
   acted: Acted;
   look: Look;
@@ -412,6 +553,7 @@ function conclude(deps: ReconcileDeps, ending: Ending): { run: RunRecord; result
   };
   const { pause } = tenant;
   const pauseOver = pause !== null && !isOn(pause) ? pause : null;
+  const { events: ofWaiting, ...leftOfWaiting } = waited(tenant, finished);
   const result: Result = {
     run,
     calls: deps.vendors.kindsOf(context),
@@ -421,6 +563,7 @@ function conclude(deps: ReconcileDeps, ending: Ending): { run: RunRecord; result
       ...rotationEvents(snapshot.rotation, judged.rotation),
       ...(pauseOver ? [pauseEnded(pauseOver)] : []),
       ...acceptanceEvents(judged.acceptances),
+      ...ofWaiting,
       ...acted.actions.map(({ action, outcome }) => ({
         type: outcome === 'done' ? 'Repaired' : 'RepairFailed',
         message: `${action}: ${outcome}`,
@@ -441,6 +584,7 @@ function conclude(deps: ReconcileDeps, ending: Ending): { run: RunRecord; result
       inMs: soonest(ending, nextInMs(spec, finished, failures, trouble.retryAfterMs, deps.random), trouble),
       failures,
     },
+    ...leftOfWaiting,
     pauseOver,
     acceptances: judged.acceptances,
     forget: farewell(tenant.deletion, judged),
@@ -515,19 +659,25 @@ const PROVE_AGAIN_MS = toMs('1m');
  * Sooner than the period where something is under way: steps that became possible by what was done, effects
  * that are still to be looked for, pairs that are to be proved. Never inside a `Retry-After`.
  */
-function soonest({ acted, looked, judged, snapshot }: Ending, regularMs: number, trouble: Trouble): number {
+function soonest(
+  { acted, looked, judged, snapshot, againInMs }: Ending,
+  regularMs: number,
+  trouble: Trouble,
+): number {
   const { status, candidates } = judged;
   const untried = status.plan.steps.some(({ action, state }) => {
     const key = intentKey(action);
     return state === 'now' && key !== null && !acted.tried.includes(key);
   });
   const waits = [regularMs];
+  if (againInMs !== null) waits.push(againInMs);
   const { pause } = snapshot.tenant;
   if (isOn(pause) && pause.leftMs !== null) waits.push(pause.leftMs);
   // An attempt that this run found settled was still in the way of the next one.
   const freed = looked.settled.some(({ outcome }) => outcome !== 'unknown');
   if ((acted.sent || freed) && untried) waits.push(0);
   if (judged.rotation !== snapshot.rotation) waits.push(0);
+  if (acted.heldMs !== null) waits.push(acted.heldMs);
   for (const at of [judged.rotationWakesAt, judged.acceptanceWakesAt]) {
     if (at !== null) waits.push(Math.max(0, Date.parse(at) - judged.ground.now.getTime()));
   }
@@ -575,7 +725,7 @@ const BACKOFF = { first: toMs('5s'), cap: toMs('15m') };
  * When to look again: after the tenant's period, at a phase of its own so that a fleet is spread; sooner,
  * with growing pauses, while nothing can be seen; never inside a `Retry-After`.
  */
-export function nextInMs(
+function nextInMs(
   spec: TenantSpec,
   now: Date,
   failures: number,

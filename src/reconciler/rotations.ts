@@ -110,8 +110,8 @@ export async function rollback(
   return wish(desk, clock, id, { kind: 'rollback', by, reason });
 }
 
-function whyNotBack({ installable, old }: Rotation): string | null {
-  if (!installable) return null;
+function whyNotBack({ installable, turned, old }: Rotation): string | null {
+  if (!installable && !turned) return null;
   if (!old) return 'there was no key before it';
   if (old.deadSince) return `the key before it was seen dead at ${old.deadSince}`;
   return old.credentialId ? null : 'Parasol was never given the key before it, so that it cannot be put back';

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
+import { HIDDEN_TENANT } from '../domain/access.ts';
 import { describeFailure, saysNothing, type Failure } from '../domain/outcome.ts';
 import { whyHeld } from '../domain/ground.ts';
 import type { Pause } from '../domain/pause.ts';
 import type { KeyPair } from '../domain/secret.ts';
+import { namesOf, wordsFor } from '../domain/shared-words.ts';
 import { originFor, type TenantSpec } from '../domain/tenant.ts';
 import {
   begin,
@@ -21,6 +23,7 @@ import {
   type UmbrellaRotation,
   type UmbrellaStep,
 } from '../domain/umbrella-rotation.ts';
+import { atMost, FAREWELL_MS } from './at-most.ts';
 import { consoleIdentity } from './given-keys.ts';
 import { createProver } from './umbrella-given.ts';
 import type {
@@ -107,6 +110,21 @@ export async function identifyPairs({ keys, vault, ids, log }: KeyDeps): Promise
   await keys.tidy(() => ids.next());
 }
 
+/**
+ * Lets the keys rest of which nothing is to be done: nearly all of a fleet's, nearly always. The others stay due.
+ */
+export async function letRest({ keys, clock }: KeyDeps): Promise<void> {
+  for (;;) {
+    const resting = await keys.resting(BATCH);
+    const rest = resting.flatMap((snapshot) => {
+      const found = rotationOf(snapshot, clock.now());
+      return 'idleMs' in found ? [{ id: snapshot.key.id, inMs: found.idleMs }] : [];
+    });
+    if (rest.length > 0) await keys.postpone(rest);
+    if (resting.length < BATCH || rest.length === 0) return;
+  }
+}
+
 /** Works on one key until it waits for something. */
 export async function rotateKey(
   deps: KeyDeps,
@@ -125,6 +143,7 @@ export async function rotateKey(
       tenantId: `umbrella-key:${claim.keyId}`,
       deadline: new Date(now.getTime() + limits.callsMs),
       signal,
+      urgent: true,
     };
     const work: Work = { ...deps, claim, limits, context, snapshot, before: found.before };
     const went = await stepOf(work, found.rotation, found.answered);
@@ -136,7 +155,7 @@ export async function rotateKey(
 
 /** The rotation under way, or one that begins now; else how long nothing is to be done. */
 function rotationOf(
-  { key, holders }: KeySnapshot,
+  { key, holders }: Pick<KeySnapshot, 'key' | 'holders'>,
   now: Date,
 ):
   | { rotation: UmbrellaRotation; before: UmbrellaRotation | null; answered: KeyRequest | null }
@@ -248,7 +267,13 @@ function groundOf({ snapshot, clock }: Work, look: Look | null): KeyGround {
 function hindranceOf(users: KeyHolder[]): string | null {
   for (const user of users) {
     const held = whyHeld(user);
-    if (held !== null) return `${user.tenantId} uses the key: ${held}.`;
+    if (held === null) continue;
+    const { tenantId } = user;
+    return wordsFor(
+      tenantId,
+      `${tenantId} uses the key: ${held}.`,
+      `${HIDDEN_TENANT} that uses the key may not be changed now.`,
+    );
   }
   return null;
 }
@@ -276,14 +301,14 @@ async function readList(work: Work, { old, fresh }: UmbrellaRotation): Promise<L
     const pair = await openHeld(work, admin);
     const read = await vendors.umbrella(admin.spec).apiKeys(pair, context);
     if (!read.ok) {
-      const missing = `The KeyAdmin key of ${admin.tenantId} does not list API keys: ${describeFailure(read.failure)}.`;
+      const missing = `The KeyAdmin key of ${namesOf([admin.tenantId])} does not list API keys: ${describeFailure(read.failure)}.`;
       look = { ...look, missing: look.operator ? look.missing : missing };
       continue;
     }
     if (!read.value.some(({ clientId }) => clientId === pair.publicHalf)) {
       look = {
         ...look,
-        missing: `The list of API keys does not show the KeyAdmin key of ${admin.tenantId}.`,
+        missing: `The list of API keys does not show the KeyAdmin key of ${namesOf([admin.tenantId])}.`,
       };
       continue;
     }
@@ -729,6 +754,9 @@ export const KEY_LOOP_DEFAULTS = {
 
 export interface KeyLoop {
   start(): Promise<void>;
+  /** Begins nothing until `resume`; the key under way keeps its claim, which the database fences. */
+  suspend(): void;
+  resume(): void;
   /** Takes no more keys; waits for the one under way, then stops its calls. */
   drain(deadlineMs: number): Promise<void>;
 }
@@ -740,6 +768,7 @@ export function createKeyLoop(
 ): KeyLoop {
   const { keys, log } = deps;
   let stopping = false;
+  let suspended = false;
   let abort = new AbortController();
   let turn: Promise<void> | null = null;
   let timer: NodeJS.Timeout | undefined;
@@ -747,7 +776,7 @@ export function createKeyLoop(
   const proveGiven = createProver(deps, options);
 
   function wake(): void {
-    if (stopping || turn) return;
+    if (stopping || suspended || turn) return;
     clearTimeout(timer);
     turn = work().finally(() => {
       turn = null;
@@ -759,8 +788,9 @@ export function createKeyLoop(
     try {
       await proveGiven(abort.signal);
       await identifyPairs(deps);
+      await letRest(deps);
       for (;;) {
-        const claim = stopping ? null : await keys.take(options.owner, options.leaseMs);
+        const claim = stopping || suspended ? null : await keys.take(options.owner, options.leaseMs);
         if (!claim) break;
         abort = new AbortController();
         await rotateKey(deps, claim, options, abort.signal);
@@ -781,12 +811,19 @@ export function createKeyLoop(
       unlisten = await deps.onTrigger(wake);
       wake();
     },
+    suspend() {
+      suspended = true;
+    },
+    resume() {
+      suspended = false;
+      wake();
+    },
     async drain(deadlineMs) {
       stopping = true;
       clearTimeout(timer);
-      await unlisten();
+      await atMost(FAREWELL_MS, unlisten());
       const late = setTimeout(() => abort.abort(new Error('the service is stopping')), deadlineMs);
-      await turn;
+      await atMost(deadlineMs + FAREWELL_MS, turn);
       clearTimeout(late);
     },
   };

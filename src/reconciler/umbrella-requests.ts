@@ -28,7 +28,7 @@ export async function rotateUmbrellaKey(
     message: why,
     data: { credential: 'umbrella-api', by, reason, compromised },
   };
-  const request = { cause: compromised ? ('compromise' as const) : ('person' as const), by, why };
+  const request = { cause: compromised ? ('compromise' as const) : ('person' as const), tenant: id, by, why };
   const asked = await desk.requestKeyRotation(id, request, [event], `rotation asked for by ${by}`);
   if (asked.ok) return done({ rotation: asked.rotation, trigger: asked.trigger });
   return refusalWords(id, asked.refusal);
@@ -50,7 +50,8 @@ function refusalWords(id: string, refusal: KeyRequestRefusal): Answer<never> {
       );
     case 'hindered': {
       const { by, held } = refusal;
-      return conflict(`${by} uses the same Umbrella key (${held}): a shared key is rotated for all or none.`);
+      const why = held === null ? ', and may not be changed now' : ` (${held})`;
+      return conflict(`${by} uses the same Umbrella key${why}: a shared key is rotated for all or none.`);
     }
     case 'under-way': {
       const { number, phase } = refusal.rotation;

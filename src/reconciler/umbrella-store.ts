@@ -42,6 +42,8 @@ export interface KeyHolder {
 
 export interface KeyRequest {
   cause: Extract<UmbrellaCause, 'person' | 'compromise'>;
+  /** The tenant of which it is asked. */
+  tenant: string;
   by: string;
   why: string;
 }
@@ -50,8 +52,8 @@ export type KeyRequestRefusal =
   | { because: 'not-found' | 'no-key' | 'no-key-admin' }
   /** The pair was given just now, and was not looked at yet. */
   | { because: 'not-identified' }
-  /** A tenant that uses the key too does not allow it. */
-  | { because: 'hindered'; by: string; held: string }
+  /** A tenant that uses the key too does not allow it; why, where the caller may see that tenant. */
+  | { because: 'hindered'; by: string; held: string | null }
   | { because: 'under-way'; rotation: UmbrellaRotation };
 
 export interface StoredUmbrellaKey {
@@ -95,7 +97,7 @@ export interface KeyChange {
   rotation: UmbrellaRotation;
   /** Absent: it stays as it is. */
   sealed?: string | null;
-  /** Told to each of these tenants; `wake`: their status is to tell it too, so that they run. */
+  /** Told to each of these tenants, in the words for it (`toldTo`); `wake`: their status is to tell it too, so that they run. */
   events: { tenants: string[]; events: NewEvent[]; wake: boolean };
   intents: Result['intents'];
   /** The request that the rotation answers: it is no longer asked. */
@@ -136,6 +138,10 @@ export interface UmbrellaKeys {
   identify(pairs: { credentialId: string; identity: string }[]): Promise<void>;
   /** Makes a row for each key that has none, and drops those that nobody uses and nothing is done about. */
   tidy(newId: () => string): Promise<void>;
+  /** Due keys that nobody works on, about which nothing is under way or asked, each with its holders; at most so many. */
+  resting(most: number): Promise<Pick<KeySnapshot, 'key' | 'holders'>[]>;
+  /** They are due again so many ms from now, if they are at rest still. */
+  postpone(keys: { id: string; inMs: number }[]): Promise<void>;
   /** Takes one due key; null: none is due. */
   take(owner: string, leaseMs: number): Promise<KeyClaim | null>;
   nextDueInMs(): Promise<number | null>;

@@ -1,4 +1,5 @@
 import type { Call, Identity, VendorName } from './wire.ts';
+import { randomOf } from './random.ts';
 
 /** Which calls a fault concerns; all given parts must match. */
 export interface FaultMatch {
@@ -93,7 +94,7 @@ export class Faults {
   #random: () => number;
 
   constructor(seed = 1) {
-    this.#random = mulberry32(seed);
+    this.#random = randomOf(seed);
   }
 
   /** True when no rule is in force, so that the listener can skip everything else. */
@@ -209,15 +210,4 @@ export class Faults {
     if (when.path === undefined) return true;
     return armed.pathPattern === null ? call.path.startsWith(when.path) : armed.pathPattern.test(call.path);
   }
-}
-
-/** A small seeded generator, so that a run with probabilities can be repeated. */
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }

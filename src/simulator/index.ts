@@ -7,6 +7,7 @@ export { HandError, World } from './world.ts';
 export { robotIdentity, type Robot } from './robot.ts';
 export { SimulatorControl } from './control-client.ts';
 export { demoCompanies, scenarioSecrets, seedDemo, seedMany, seedScenario, TROUBLES } from './scenarios.ts';
+export { randomOf } from './random.ts';
 export type { FaultEffect } from './faults.ts';
 export type { JournalEntry } from './journal.ts';
 export type { ScenarioOptions, Trouble } from './scenarios.ts';

@@ -30,6 +30,7 @@ export const audit = pgTable(
     index('audit_of_tenant').on(table.tenantId, table.id),
     index('audit_of_actor').on(table.actor, table.id),
     index('audit_of_action').on(table.action, table.id),
+    index('audit_by_time').on(table.at),
     index('audit_of_key')
       .on(table.tokenId, table.idempotencyKey)
       .where(sql`${table.idempotencyKey} is not null`),

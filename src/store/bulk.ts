@@ -15,7 +15,10 @@ import { rowOf, type Json } from './rows.ts';
 import { demandsOf } from './tenant-pages.ts';
 import { PAUSE_NOW, tenants, toTenant } from './tenants.ts';
 
-/** What dry runs found, until somebody confirms it: the exact tenants, of one order, of one caller; used once. */
+/**
+ * What dry runs found: the exact tenants, of one order, of one caller. Used once; from then on it names nobody, so that
+ * whoever did not get the answer and confirms again is told that it was done.
+ */
 export const confirmations = pgTable(
   'confirmations',
   {
@@ -30,6 +33,8 @@ export const confirmations = pgTable(
 );
 
 const GOOD_FOR = '10 minutes';
+/** As long as the answer to an `Idempotency-Key`. */
+const KNOWN_AS_DONE_FOR = '1 day';
 
 /**
  * Looks, or does all of it in the caller's transaction: `confirmed` is the token of the look that it rests on, null:
@@ -42,6 +47,8 @@ export async function bulk(
   decide: DecideBulk,
   confirmed: string | null,
 ): Promise<BulkOutcome> {
+  const before = confirmed === null ? [] : await redeem(tx, caller, order, confirmed);
+  if (!Array.isArray(before)) return { outcome: 'unconfirmed', ...before };
   const found = await meant(tx, caller, order, confirmed !== null);
   const missing = (order.filter.ids ?? []).filter((id) => !found.some((one) => one.id === id));
   // Where other demands are made too, one that is named and not meant may still be there.
@@ -57,12 +64,13 @@ export async function bulk(
     const confirmation = ids.length === 0 ? null : await remember(tx, caller, order, ids);
     return { outcome: 'looked', tenants: decided.map((one) => rowFor(one, null)), confirmation };
   }
-  const before = await redeem(tx, caller, order, confirmed);
-  if (!Array.isArray(before)) return { outcome: 'unconfirmed', ...before };
   const came = ids.filter((id) => !before.includes(id));
   const went = before.filter((id) => !ids.includes(id));
   if (came.length + went.length > 0) return { outcome: 'changed', came, went };
-  await tx.delete(confirmations).where(eq(confirmations.token, confirmed));
+  await tx
+    .update(confirmations)
+    .set({ tenants: [], expiresAt: sql`now() + ${KNOWN_AS_DONE_FOR}::interval` })
+    .where(eq(confirmations.token, confirmed));
   const triggers = await carryOut(tx, caller, order, chosen);
   return { outcome: 'done', tenants: decided.map((one) => rowFor(one, triggers.get(one.id) ?? null)) };
 }
@@ -123,7 +131,7 @@ async function redeem(
   caller: Caller,
   order: BulkOrder,
   token: string,
-): Promise<string[] | { because: 'unknown' | 'other' }> {
+): Promise<string[] | { because: 'unknown' | 'other' | 'done' }> {
   const { rows } = await tx.execute<{ tenants: string[]; same: boolean }>(sql`
     select tenants, "order" = ${toJson(orderOf(order))}::jsonb as same
       from confirmations
@@ -131,7 +139,8 @@ async function redeem(
        for update`);
   const [kept] = rows;
   if (!kept) return { because: 'unknown' };
-  return kept.same ? kept.tenants : { because: 'other' };
+  if (!kept.same) return { because: 'other' };
+  return kept.tenants.length === 0 ? { because: 'done' } : kept.tenants;
 }
 
 type Chosen = Found & { decision: BulkDecision };

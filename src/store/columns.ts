@@ -40,3 +40,7 @@ export const isoOrNull = (at: Date | null): string | null => at?.toISOString() ?
 
 /** Now by the database's clock, as `iso` writes it. */
 export const NOW_ISO = sql.raw(`to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`);
+
+/** An array as PostgreSQL reads it, so that each row of a statement can have one of its own. */
+export const arrayLiteral = (items: readonly string[]): string =>
+  `{${items.map((item) => `"${keepable(item).replace(/["\\]/g, '\\$&')}"`).join(',')}}`;

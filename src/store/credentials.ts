@@ -41,6 +41,7 @@ export const credentials = pgTable(
       'credentials_destroyed',
       sql`(${table.sealed} is null) = (${table.destroyedAt} is not null) and (${table.sealed} is not null or ${table.state} = 'dead')`,
     ),
+    // It includes `created_at`, of which drizzle knows nothing: keys are counted by their age in it.
     uniqueIndex('credentials_one_active')
       .on(table.tenantId, table.purpose)
       .where(sql`${table.state} = 'active'`),

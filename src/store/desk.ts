@@ -37,13 +37,14 @@ import { tenantColumns, tenants, toTenant } from './tenants.ts';
 import { pauseTenant, resumeTenant } from './pauses.ts';
 import { tokenDesk } from './tokens.ts';
 import { triggerTenant } from './trigger.ts';
+import type { RecordOf } from './tenant-record.ts';
 import { requestKeyRotation, umbrellaRotationOf } from './umbrella-keys.ts';
 import { visibleTo } from './visible.ts';
 
 const ONE_SNAPSHOT = { isolationLevel: 'repeatable read', accessMode: 'read only' } as const;
 
 /** The desk of one who asks; `as` is the store's, which wraps what is thrown. */
-export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
+export const createDesk = (db: Database, caller: Caller, recordOf: RecordOf): Omit<Desk, 'as'> => ({
   async apply(writes, deletions = []) {
     // In the order of their ids, as whoever locks several tenants does: two such never wait for each other.
     const ordered = [...writes, ...deletions].toSorted((a, b) => (a.id < b.id ? -1 : 1));
@@ -200,25 +201,7 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
     }
   },
 
-  tenant: (id) =>
-    db.transaction(async (tx) => {
-      const [row] = await tx
-        .select({ tenants: tenantColumns, statuses })
-        .from(tenants)
-        .leftJoin(statuses, eq(statuses.tenantId, tenants.id))
-        .where(and(eq(tenants.id, id), visibleTo(caller.scope)));
-      if (!row) return null;
-      const { items } = await pageOfRuns(tx, id, { before: null, limit: 1 });
-      return {
-        tenant: toTenant(row.tenants),
-        status: row.statuses && toStatus(row.statuses),
-        credentials: (await credentialsOf(tx, id)).map(toCredential),
-        handoffs: await listHandoffs(tx, { tenant: id, live: true }),
-        lastRun: items[0] ?? null,
-        rotation: await liveRotation(tx, id),
-        umbrellaRotation: await umbrellaRotationOf(tx, id),
-      };
-    }, ONE_SNAPSHOT),
+  tenant: (id) => recordOf(id, caller.scope),
 
   async marks(ids) {
     const { generation, deleting, triggerSeq, handledSeq } = tenants;
@@ -424,7 +407,7 @@ export const createDesk = (db: Database, caller: Caller): Omit<Desk, 'as'> => ({
   requestKeyRotation: (tenantId, request, events, cause) =>
     db.transaction(async (tx) => {
       if (!(await lockTenant(tx, tenantId, caller))) return { ok: false, refusal: { because: 'not-found' } };
-      const asked = await requestKeyRotation(tx, tenantId, request);
+      const asked = await requestKeyRotation(tx, tenantId, request, caller.scope);
       if (!asked.ok) return asked;
       await addEvents(tx, tenantId, events);
       await addAudit(tx, caller, {

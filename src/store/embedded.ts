@@ -38,7 +38,7 @@ export interface Embedded {
 export type Settings = Record<string, string>;
 
 /** The embedded server cannot be had here; the message says what to do about it. */
-export class EmbeddedError extends Error {
+class EmbeddedError extends Error {
   override readonly name = 'EmbeddedError';
 }
 

@@ -43,14 +43,17 @@ const HEAD = `
   select placed::float8, pruned::float8, exists (select from events where position is null) as more from event_log`;
 
 /** Gives every committed event its place; how far the log goes now. Costs one small read where there is none. */
-export async function placeEvents(pool: pg.Pool): Promise<LogHead> {
+export async function placeEvents(database: pg.Pool | pg.PoolClient): Promise<LogHead> {
   for (;;) {
-    const { rows } = await pool.query<LogHead & { more: boolean }>({ name: 'parasol_log_head', text: HEAD });
+    const { rows } = await database.query<LogHead & { more: boolean }>({
+      name: 'parasol_log_head',
+      text: HEAD,
+    });
     const [row] = rows;
     if (!row) throw new Error('the table event_log has lost its row');
     const { more, ...head } = row;
     if (!more) return head;
-    await pool.query(PLACE);
+    await database.query(PLACE);
   }
 }
 

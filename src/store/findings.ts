@@ -2,6 +2,7 @@ import type { Condition } from '../domain/condition.ts';
 import type { Facts, Remembered } from '../domain/observation.ts';
 import { ago } from '../domain/told.ts';
 import type { StoredStatus } from '../reconciler/ports.ts';
+import { frozen } from '../domain/frozen.ts';
 
 /** What a status says besides when that was seen: run after run finds the same of a tenant that stays as it is. */
 export type Findings = Pick<
@@ -138,11 +139,4 @@ export class KnownFindings {
   forget(tenantId: string): void {
     this.#known.delete(tenantId);
   }
-}
-
-/** Whoever changed what is remembered would make a change look like none. */
-function frozen<T>(value: T): T {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
-  for (const part of Object.values(value)) frozen(part);
-  return Object.freeze(value);
 }

@@ -29,9 +29,12 @@ export async function countFleet(
   scope: Scope | null,
 ): Promise<FleetCount> {
   const meant = demandsOf({ ...EVERYBODY, labels }, scope);
+  const everybody = labels.length === 0 && scope === null;
+  // A query of its own is answered once; as an expression it is reckoned for each row.
+  const before = (days: number) => sql`(select now() - ${days} * interval '1 day')`;
   const within = (days: number) => sql`now() + ${days} * interval '1 day'`;
   const ages = sql.join(
-    KEY_AGES.map((days) => sql`when created_at > now() - ${days} * interval '1 day' then ${days}::integer`),
+    KEY_AGES.map((days) => sql`when created_at > ${before(days)} then ${days}::integer`),
     sql` `,
   );
   const { rows } = await db.execute<Counted & Record<string, unknown>>(sql`
@@ -42,12 +45,13 @@ export async function countFleet(
       (select count(*)::int from listings where marks = '{}' and ${meant}) as unseen,
       ${list(sql`
         select mark, sum(count)::int as count
-          from (select marks, count(*) as count from listings where ${meant} group by marks) as alike, unnest(marks) as mark
+          from (select any_value(marks) as marks, count(*) as count from listings where ${meant} group by alike) as same,
+               unnest(marks) as mark
          where mark like '%/%' group by mark order by count desc, mark`)} as marks,
       (select jsonb_build_object('tenant', id, 'at', to_char(observed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
          from (select statuses.tenant_id as id, observed_at from statuses
-                 join listings on listings.tenant_id = statuses.tenant_id
-                where ${meant} order by observed_at, statuses.tenant_id limit 1) as oldest) as "oldestEvidence",
+                ${everybody ? sql`` : sql`join listings on listings.tenant_id = statuses.tenant_id where ${meant}`}
+                order by observed_at, statuses.tenant_id limit 1) as oldest) as "oldestEvidence",
       ${list(sql`
         select purpose, case ${ages} end as "youngerThanDays", count(*)::int as count,
                (count(*) filter (where purpose = 'integration'

@@ -1,6 +1,7 @@
 import type { Census, Housekeeping } from '../reconciler/ports.ts';
 import { destroyDead, retireSecrets } from './credentials.ts';
-import type { Database } from './database.ts';
+import { atLeisure, type Database } from './database.ts';
+import { PRUNE_BUDGETS } from './budgets.ts';
 import { placeEvents } from './event-log.ts';
 import { PRUNE_FINDINGS } from './run-findings.ts';
 import { UNSAY_OLD } from './listings.ts';
@@ -72,26 +73,34 @@ const CENSUS = `
     (select count(*)::int from tenants where next_run_at < now() - interval '1 minute') as late,
     (select count(*)::int from intents
       where outcome in ('open', 'unknown') and tenant_id is not null) as "openIntents",
+    (select coalesce(jsonb_agg(w), '[]') from (
+       select waiting ->> 'kind' as budget, waiting ->> 'everyMs' is not null as stretched, count(*)::int as count
+         from tenants where waiting is not null and not (waiting -> 'served')::boolean
+        group by 1, 2) as w) as waiting,
     (select count(*)::int from brakes where released_at is null and ended_at is null) as braked,
     (select coalesce(jsonb_agg(k), '[]') from (
        select kid, created_at as "createdAt" from vault_checks where sealed is not null) as k) as keks`;
 
+/** Nobody waits for retention, and one that never gets through a batch would let everything grow; in milliseconds. */
+const BATCH_MS = 600_000;
+
 /** What is kept for a time only, and how much of what there is. */
 export const createHousekeeping = (db: Database): Housekeeping => ({
-  async prune(olderThanMs, batch) {
-    const pool = db.$client;
-    const given = [olderThanMs, batch];
-    let rows = 0;
-    for (const table of ['runs', 'intents'] as const)
-      rows += (await pool.query(deletion(table), given)).rowCount ?? 0;
-    rows += (await pool.query(PRUNE_SIGHTINGS, given)).rowCount ?? 0;
-    rows += (await pool.query(PRUNE_REQUESTS, [batch])).rowCount ?? 0;
-    // One that goes without ever having had a place would be missed by nobody.
-    await placeEvents(pool);
-    const { rows: gone } = await pool.query<{ rows: number }>(PRUNE_EVENTS, given);
-    const { rowCount: findings } = await pool.query(PRUNE_FINDINGS, [batch]);
-    return rows + (gone[0]?.rows ?? 0) + (findings ?? 0);
-  },
+  prune: (olderThanMs, batch) =>
+    atLeisure(db.$client, BATCH_MS, async (client) => {
+      const given = [olderThanMs, batch];
+      let rows = 0;
+      for (const table of ['runs', 'intents'] as const)
+        rows += (await client.query(deletion(table), given)).rowCount ?? 0;
+      rows += (await client.query(PRUNE_SIGHTINGS, given)).rowCount ?? 0;
+      rows += (await client.query(PRUNE_REQUESTS, [batch])).rowCount ?? 0;
+      rows += (await client.query(PRUNE_BUDGETS, [batch])).rowCount ?? 0;
+      // One that goes without ever having had a place would be missed by nobody.
+      await placeEvents(client);
+      const { rows: gone } = await client.query<{ rows: number }>(PRUNE_EVENTS, given);
+      const { rowCount: findings } = await client.query(PRUNE_FINDINGS, [batch]);
+      return rows + (gone[0]?.rows ?? 0) + (findings ?? 0);
+    }),
   destroyDead: (deadForMs, batch) =>
     db.transaction(async (tx) => {
       await retireSecrets(tx);

@@ -1,6 +1,8 @@
 import type pg from 'pg';
 import { PARASOL, type Caller } from '../domain/access.ts';
+import type { Shares } from '../domain/budget.ts';
 import type {
+  BudgetLedger,
   Claims,
   Deliveries,
   DeliveryQueue,
@@ -8,12 +10,14 @@ import type {
   EventLog,
   Housekeeping,
   Keyring,
+  Lineage,
   Occupancy,
   Reconciles,
   Requests,
   Tokens,
   UmbrellaKeys,
 } from '../reconciler/ports.ts';
+import { createBudgets } from './budgets.ts';
 import { createClaims } from './claims.ts';
 import { openDatabase, openPool, toStoreError, withStoreErrors } from './database.ts';
 import { createDeliveries } from './deliveries.ts';
@@ -21,17 +25,20 @@ import { createDesk } from './desk.ts';
 import { createHousekeeping } from './housekeeping.ts';
 import { createKeyring } from './keyring.ts';
 import { createEventLog } from './event-log.ts';
+import { createLineage } from './lineage.ts';
 import { createListener } from './listener.ts';
 import { createOccupancy } from './occupancy.ts';
 import { createQueue } from './queue.ts';
 import { createReconciles } from './reconciles.ts';
 import { createRequests } from './requests.ts';
+import { createTenantRecords } from './tenant-record.ts';
 import { createTokens } from './tokens.ts';
 import { createUmbrellaKeys } from './umbrella-keys.ts';
 
 export { StoreError } from './database.ts';
 export { startEmbedded } from './embedded.ts';
 export { migrate, pendingMigrations } from './migrate.ts';
+export { ownerInSession } from './occupancy.ts';
 
 export type Health = { ok: true; latencyMs: number } | { ok: false; detail: string };
 
@@ -47,12 +54,15 @@ export interface Store {
   umbrellaKeys: UmbrellaKeys;
   keyring: Keyring;
   occupancy: Occupancy;
+  lineage: Lineage;
   housekeeping: Housekeeping;
+  /** The budgets that all replicas share, of which ours are these shares. */
+  budgets(shares: Shares): BudgetLedger;
   /** For the migrator. */
   pool: pg.Pool;
-  /** Whether the database answers, and how fast; never throws. */
+  /** Whether the database answers and takes writes, and how fast; never throws. */
   health(): Promise<Health>;
-  /** Waits for what is under way, then lets every connection go. */
+  /** Lets every connection go; waits a moment for what is under way on them. */
   close(): Promise<void>;
 }
 
@@ -71,7 +81,10 @@ export function createStore(
   const db = openDatabase(pool);
   const listener = createListener(config, onError);
   const queue = createQueue(config, pool, onError);
-  const deskOf = (caller: Caller): Desk => ({ ...withStoreErrors(createDesk(db, caller)), as: deskOf });
+  const recordOf = createTenantRecords(pool);
+  const deskOf = (caller: Caller): Desk =>
+    withStoreErrors({ ...createDesk(db, caller, recordOf), as: deskOf });
+  let looking: Promise<Health> | null = null;
   return {
     claims: withStoreErrors(createClaims(pool, listener)),
     reconciles: withStoreErrors(createReconciles(db, queue)),
@@ -84,17 +97,16 @@ export function createStore(
     umbrellaKeys: withStoreErrors(createUmbrellaKeys(db)),
     keyring: withStoreErrors(createKeyring(db)),
     occupancy: withStoreErrors(createOccupancy(config, onError)),
+    lineage: withStoreErrors(createLineage(db)),
     housekeeping: withStoreErrors(createHousekeeping(db)),
+    budgets: (shares) => withStoreErrors(createBudgets(pool, listener, shares)),
     pool,
-    async health() {
-      const started = performance.now();
-      try {
-        await pool.query('select 1');
-        return { ok: true, latencyMs: performance.now() - started };
-      } catch (error) {
-        const known = toStoreError(error);
-        return { ok: false, detail: known instanceof Error ? known.message : 'the database does not answer' };
-      }
+    health() {
+      // Probes of a database that does not answer must not take its connections from everybody else.
+      looking ??= look(pool).finally(() => {
+        looking = null;
+      });
+      return looking;
     },
     async close() {
       await queue.stop();
@@ -102,4 +114,22 @@ export function createStore(
       await pool.end();
     },
   };
+}
+
+/** Whoever asks for it waits three seconds at most. */
+const LOOK = {
+  text: `select current_setting('transaction_read_only') = 'on' as "readOnly"`,
+  query_timeout: 2_500,
+};
+
+async function look(pool: pg.Pool): Promise<Health> {
+  const started = performance.now();
+  try {
+    const { rows } = await pool.query<{ readOnly: boolean }>(LOOK);
+    if (rows[0]?.readOnly !== false) return { ok: false, detail: 'it takes no writes' };
+    return { ok: true, latencyMs: performance.now() - started };
+  } catch (error) {
+    const known = toStoreError(error);
+    return { ok: false, detail: known instanceof Error ? known.message : 'the database does not answer' };
+  }
 }

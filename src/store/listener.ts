@@ -1,4 +1,5 @@
-import pg from 'pg';
+import type pg from 'pg';
+import { Connection, SESSION } from './connection.ts';
 import { CHANNELS, type Channel } from './database.ts';
 
 const FIRST_RETRY_MS = 100;
@@ -20,7 +21,9 @@ export interface Listener {
 export function createListener(connection: pg.ClientConfig, onError: (error: Error) => void): Listener {
   const listeners = new Set<{ channel: Channel; listen: Listen }>();
   const heard = new Set<Channel>();
-  let client: pg.Client | null = null;
+  let client: Connection | null = null;
+  /** The last one that was made, connected or not. */
+  let opening: Connection | null = null;
   let starting: Promise<void> | null = null;
   let aligning: Promise<void> = Promise.resolve();
   let retry: NodeJS.Timeout | null = null;
@@ -31,12 +34,8 @@ export function createListener(connection: pg.ClientConfig, onError: (error: Err
   };
 
   async function connect(): Promise<void> {
-    const fresh = new pg.Client({
-      connectionTimeoutMillis: 10_000,
-      ...connection,
-      keepAlive: true,
-      application_name: 'parasol listen',
-    });
+    const fresh = new Connection({ ...SESSION, ...connection, application_name: 'parasol listen' });
+    opening = fresh;
     let lost = false;
     const onLost = (why: Error | null) => {
       if (lost) return;
@@ -55,6 +54,7 @@ export function createListener(connection: pg.ClientConfig, onError: (error: Err
     fresh.on('notification', ({ channel, payload }) => tell(channel, payload ?? null));
     try {
       await fresh.connect();
+      fresh.watch();
       heard.clear();
       client = fresh;
       await align();
@@ -88,6 +88,8 @@ export function createListener(connection: pg.ClientConfig, onError: (error: Err
   async function stop(): Promise<void> {
     if (retry) clearTimeout(retry);
     retry = null;
+    // Whoever stops does not wait for a connection that cannot be had.
+    if (!client) opening?.destroy('nobody listens any more');
     await starting;
     starting = null;
     const open = client;

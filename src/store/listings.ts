@@ -4,7 +4,7 @@ import type { Truth } from '../domain/condition.ts';
 import type { Labels } from '../domain/labels.ts';
 import { listedSpec } from '../domain/listing.ts';
 import type { TenantSpec } from '../domain/tenant.ts';
-import { instant, jsonb, keepable, text } from './columns.ts';
+import { instant, jsonb, text } from './columns.ts';
 import type { Executor } from './database.ts';
 import { tenants } from './tenants.ts';
 
@@ -34,6 +34,8 @@ export const listings = pgTable(
     ready: text('ready').$type<Truth>().notNull(),
     unreadySince: instant('unready_since'),
     marks: text('marks').array().notNull(),
+    /** The same where `marks` are: to count those that are alike without comparing what they say. */
+    alike: bigint('alike', { mode: 'bigint' }).generatedAlwaysAs(sql`hash_array_extended(marks, 0)`),
     drift: text('drift').array().notNull(),
   },
   (table) => [
@@ -128,10 +130,6 @@ export const LIST_FINDINGS = `
    where listings.tenant_id = seen.id
      and (listings.ready, listings.marks, listings.drift) is distinct from
          (seen.ready, coalesce(seen.marks, listings.marks), coalesce(seen.drift, listings.drift))`;
-
-/** An array as PostgreSQL reads it, so that each row of a statement can have one of its own. */
-export const arrayLiteral = (items: readonly string[]): string =>
-  `{${items.map((item) => `"${keepable(item).replace(/["\\]/g, '\\$&')}"`).join(',')}}`;
 
 /**
  * Unsays what was seen too long ago to hold, where nothing ran since: $1 tenants at most. A row that is held is

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate as applyMigrations } from 'drizzle-orm/node-postgres/migrator';
 import type pg from 'pg';
-import { LOCKS, toStoreError } from './database.ts';
+import { atLeisure, LOCKS, toStoreError } from './database.ts';
 
 /** The same from `src/store` and from `dist/store`. */
 const FOLDER = resolve(import.meta.dirname, '../../migrations');
@@ -17,17 +17,14 @@ interface Journal {
  * finds nothing to do. All of it commits, or none.
  */
 export async function migrate(pool: pg.Pool): Promise<void> {
-  const client = await pool.connect();
   try {
     // A long migration, and waiting for another's, are no reason to give up.
-    await client.query('set statement_timeout = 0');
-    await client.query('select pg_advisory_lock($1, $2)', [LOCKS.space, LOCKS.migrate]);
-    await applyMigrations(drizzle({ client }), { migrationsFolder: FOLDER });
+    await atLeisure(pool, 0, async (client) => {
+      await client.query('select pg_advisory_lock($1, $2)', [LOCKS.space, LOCKS.migrate]);
+      await applyMigrations(drizzle({ client }), { migrationsFolder: FOLDER });
+    });
   } catch (error) {
     throw toStoreError(error);
-  } finally {
-    // The connection goes, and with it the lock and the setting.
-    client.release(true);
   }
 }
 

@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import type pg from 'pg';
 import type { fromDrizzle, PgBoss } from 'pg-boss';
 import type { DeliveryQueue } from '../reconciler/ports.ts';
+import { Connection, SESSION } from './connection.ts';
 import { LOCKS, toStoreError, type Executor } from './database.ts';
 
 const DELIVERIES = 'automation-deliveries';
@@ -17,6 +19,10 @@ const WORKERS = 4;
 /** How often it is looked whether another replica queued the first delivery of all. */
 const LOOK_EVERY_MS = 30_000;
 const STOP_WITHIN_MS = 20_000;
+/** A statement of the library, of which the first ones make its tables; in milliseconds. */
+const LONGEST_MS = 60_000;
+/** What one who goes waits for a database that does not answer, in milliseconds. */
+const FAREWELL_MS = 1_000;
 
 export interface Queue extends DeliveryQueue {
   /** Before the first `send`: what keeps the queue is there. */
@@ -79,12 +85,24 @@ export function createQueue(config: pg.PoolConfig, pool: pg.Pool, onError: (erro
 
     async stop() {
       if (looking) clearInterval(looking);
-      const started = await starting?.catch(() => null);
-      await started?.boss.stop({ graceful: true, timeout: STOP_WITHIN_MS });
+      if (!starting) return;
+      const answers = await Promise.race([isThere(pool), sleep(FAREWELL_MS, false, { ref: false })]);
+      const stopped = starting.then(
+        ({ boss }) => boss.stop({ graceful: answers, timeout: answers ? STOP_WITHIN_MS : FAREWELL_MS }),
+        () => undefined,
+      );
       starting = null;
+      // Jobs that are under way are another worker's once their heartbeat is missed.
+      await (answers ? stopped : Promise.race([stopped, sleep(FAREWELL_MS, undefined, { ref: false })]));
     },
   };
 }
+
+const isThere = (pool: pg.Pool): Promise<boolean> =>
+  pool.query('select 1').then(
+    () => true,
+    () => false,
+  );
 
 async function anyDue(pool: pg.Pool): Promise<boolean> {
   const { rows } = await pool.query<{ due: boolean }>(
@@ -93,6 +111,8 @@ async function anyDue(pool: pg.Pool): Promise<boolean> {
   );
   return rows[0]?.due ?? false;
 }
+
+const BOUNDED = { Client: Connection, query_timeout: LONGEST_MS };
 
 interface Started {
   boss: PgBoss;
@@ -107,7 +127,10 @@ async function start(
   const library = await import('pg-boss');
   const { connectionString } = config;
   const boss = new library.PgBoss({
+    ...SESSION,
     ...(connectionString === undefined ? (config as object) : { connectionString }),
+    // Its pool is made by itself, of such connections.
+    ...BOUNDED,
     application_name: 'parasol',
     max: 2,
     schedule: false,

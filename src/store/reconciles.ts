@@ -1,10 +1,8 @@
 import { and, eq, sql } from 'drizzle-orm';
 import type pg from 'pg';
 import { ready } from '../domain/condition.ts';
-import type { Hold } from '../domain/brake.ts';
 import { listedFindings } from '../domain/listing.ts';
-import type { Pause } from '../domain/pause.ts';
-import type { UmbrellaRotation } from '../domain/umbrella-rotation.ts';
+import type { TenantSpec } from '../domain/tenant.ts';
 import type {
   Claim,
   HandoffChange,
@@ -15,15 +13,16 @@ import type {
   StoredStatus,
 } from '../reconciler/ports.ts';
 import { brakeOf, forgetSightings, sight } from './brakes.ts';
-import { BRAKE_NOW, SIGHTED } from './brake-sql.ts';
-import { iso, keepable, toJson } from './columns.ts';
-import { changeCredentials, credentials, toCredential } from './credentials.ts';
+import { SIGHTED } from './brake-sql.ts';
+import { arrayLiteral, iso, keepable, toJson } from './columns.ts';
+import { changeCredentials } from './credentials.ts';
 import type { Database, Executor } from './database.ts';
-import { CHANGE_CHANNEL, LOCKS, openDatabase, TRIGGER_CHANNEL } from './database.ts';
+import { CHANGE_CHANNEL, inTransaction, LOCKS, TRIGGER_CHANNEL } from './database.ts';
 import { addEvents } from './events.ts';
 import { findingsOf, isSame, KnownFindings, statusOf, type Findings, type Known } from './findings.ts';
+import { KnownSpecs, SPEC_VERSION, tenantRow } from './known-specs.ts';
 import { KEEP_FINDINGS } from './run-findings.ts';
-import { changeHandoffs, handoffs, toHandoff } from './handoffs.ts';
+import { changeHandoffs } from './handoffs.ts';
 import {
   addIntent,
   intents,
@@ -32,63 +31,53 @@ import {
   settleIntents,
   toOpenIntent,
 } from './intents.ts';
-import { arrayLiteral, LIST_FINDINGS } from './listings.ts';
-import { admit, keepRotation, rotations, toRotation, wishedAt } from './rotations.ts';
+import { LIST_FINDINGS } from './listings.ts';
+import { admit, keepRotation, wishedAt } from './rotations.ts';
 import { acceptances, changeAcceptances, toAcceptance } from './acceptances.ts';
 import { addOwned, ownedObjects, toOwned } from './owned.ts';
 import type { Queue } from './queue.ts';
 import { forgetPause } from './pauses.ts';
 import { rowOf, type Json } from './rows.ts';
 import { statuses, toFindings } from './statuses.ts';
-import { NO_WRITE, PAUSE_NOW, tenants, toTenant } from './tenants.ts';
+import { tenantParts, toParts, type PartsRow } from './tenant-parts.ts';
+import { NO_WRITE, tenants, toTenant } from './tenants.ts';
 import { together } from './together.ts';
-import { ROTATION_OF_TENANT } from './umbrella-keys.ts';
+import { deferTenant, keepWaiting } from './waiting.ts';
 
 /**
  * Everything that one reconcile starts from, of one moment, in one round trip: a fleet's sweep is mostly this and
- * `RECORD`. Both are prepared once a connection. A status of the version that this process knows comes without what
- * that holds.
+ * `RECORD`. Both are prepared once a connection. A status or a spec of the version that this process knows comes
+ * without what that holds.
  *
  * PostgreSQL plans a prepared statement anew each time as long as it takes that for cheaper than a plan for any
  * values, and to plan these costs more than to run them. By an array that it sees it takes a few tenants for cheap;
  * of one that is selected it knows as little as of any.
  */
 const SNAPSHOT = `
-  select tenants.id, row_to_json(tenants) as tenant, ${PAUSE_NOW} as pause, ${BRAKE_NOW} as brake,
-    ${SIGHTED} as sighted,
+  select tenants.id, spec.version as spec_version, ${tenantRow('spec.version = asked.spec_version')} as tenant,
+    ${tenantParts(true)}, ${SIGHTED} as sighted,
     case when statuses.version = asked.version
          then json_build_object('version', asked.version, 'observed_at', observed_at)
          else row_to_json(statuses) end as status,
-    (select coalesce(json_agg(c order by created_at, id), '[]') from credentials as c
-      where c.tenant_id = tenants.id) as credentials,
-    (select coalesce(json_agg(h order by deadline, id), '[]') from handoffs as h
-      where h.tenant_id = tenants.id and state in ('open', 'claimed', 'submitted')) as handoffs,
     (select coalesce(json_agg(i order by opened_at, id), '[]') from intents as i
       where i.tenant_id = tenants.id and outcome in ('open', 'unknown')) as intents,
     (select coalesce(json_agg(o order by kind, name), '[]') from owned_objects as o
       where o.tenant_id = tenants.id) as owned,
-    (select row_to_json(r) from rotations as r
-      where r.tenant_id = tenants.id and ended_at is null) as rotation,
-    (${ROTATION_OF_TENANT}) as umbrella_rotation,
     (select coalesce(json_agg(a order by path), '[]') from acceptances as a
       where a.tenant_id = tenants.id and ended_at is null) as acceptances
-  from unnest((select $1::text[]), $2::text[]) as asked (id, version)
+  from unnest((select $1::text[]), $2::text[], $3::text[]) as asked (id, version, spec_version)
   join tenants on tenants.id = asked.id
+  cross join lateral (${SPEC_VERSION} offset 0) as spec (version)
   left join statuses on statuses.tenant_id = tenants.id`;
 
-interface SnapshotRow {
+interface SnapshotRow extends PartsRow {
   id: string;
+  spec_version: string;
   tenant: Json;
-  pause: Pause | null;
   status: Json | null;
-  credentials: Json[];
-  handoffs: Json[];
   intents: Json[];
   owned: Json[];
-  rotation: Json | null;
-  umbrella_rotation: UmbrellaRotation | null;
   sighted: string[];
-  brake: Hold | null;
   acceptances: Json[];
 }
 
@@ -175,28 +164,47 @@ const MOST_TOGETHER = 32;
 
 export function createReconciles(db: Database, queue: Pick<Queue, 'ready' | 'send'>): Reconciles {
   const known = new KnownFindings();
+  const specs = new KnownSpecs();
   const quiet = recordTogether(db.$client, known);
   return {
     snapshot: together(async (ids: string[]) => {
       const asked = new Map(ids.map((id) => [id, known.get(id)]));
+      const specsAsked = new Map(ids.map((id) => [id, specs.get(id)]));
       const { rows } = await db.$client.query<SnapshotRow>({
         name: 'parasol_snapshot',
         text: SNAPSHOT,
-        values: [[...asked.keys()], [...asked.values()].map((one) => one?.version ?? null)],
+        values: [
+          [...asked.keys()],
+          [...asked.values()].map((one) => one?.version ?? null),
+          [...specsAsked.values()].map((one) => one?.version ?? null),
+        ],
       });
       const byId = new Map(
-        rows.map((row) => [row.id, toSnapshot(row, statusIn(row, asked.get(row.id), known))]),
+        rows.map((row) => {
+          const { id, tenant, spec_version: version } = row;
+          const spec = specsAsked.get(id);
+          const desired =
+            version === spec?.version ? spec.spec : specs.keep(id, version, tenant.spec as TenantSpec);
+          return [id, toSnapshot(row, desired, statusIn(row, asked.get(id), known))];
+        }),
       );
-      for (const id of asked.keys()) if (!byId.has(id)) known.forget(id);
+      for (const id of asked.keys()) {
+        if (byId.has(id)) continue;
+        known.forget(id);
+        specs.forget(id);
+      }
       return ids.map((id) => byId.get(id) ?? null);
     }, MOST_TOGETHER),
+
+    defer: (claim, waiting, inMs, events) =>
+      db.transaction((tx) => deferTenant(tx, claim, waiting, inMs, events)),
 
     sight: (claim, sightings, bounds) =>
       db.transaction(async (tx) =>
         (await lockClaimed(tx, claim)) ? sight(tx, claim.tenantId, sightings, bounds) : null,
       ),
 
-    openIntent: (claim, intent, { generation, decisions, deleting, perHour, rotation }) =>
+    openIntent: (claim, intent, { generation, decisions, deleting, perHour, rotation, takesAway }) =>
       db.transaction(async (tx) => {
         const row = await lockClaimed(tx, claim);
         if (!row) return { granted: false, because: 'claim-lost' };
@@ -209,6 +217,7 @@ export function createReconciles(db: Database, queue: Pick<Queue, 'ready' | 'sen
         if (rotation && (await wishedAt(tx, rotation.id)) !== rotation.wishedAt) {
           return { granted: false, because: 'spec-changed' };
         }
+        if (takesAway && row.heldMs > 0) return { granted: false, because: 'taken-over', leftMs: row.heldMs };
         const known = await openIntentsOf(tx, claim.tenantId);
         if (known.some(({ key }) => key === intent.key)) return { granted: false, because: 'already-open' };
         // Counted by one at a time, or two tenants would both be the last that the cap allows.
@@ -229,46 +238,43 @@ export function createReconciles(db: Database, queue: Pick<Queue, 'ready' | 'sen
     async record(claim, result) {
       if (isQuiet(result)) return await quiet(claim, result);
       if (result.handoffs.some((one) => one.change === 'open' && one.automation)) await queue.ready();
-      const client = await db.$client.connect();
-      try {
-        return await openDatabase(client).transaction(async (tx) => {
-          const { tenantId } = claim;
-          const row = await lockClaimed(tx, claim);
-          if (!row) return false;
-          await addEvents(tx, tenantId, result.events);
-          // Taken back while the last look was taken: it stays, and is looked at again.
-          if (result.forget && row.deleting) {
-            await addEvents(tx, tenantId, [result.forget]);
-            // Intents outlive the tenant, for the fleet's cap.
-            await settleIntents(tx, tenantId, result.intents);
-            await tx.delete(tenants).where(eq(tenants.id, tenantId));
-            await tx.execute(sql`select pg_notify(${CHANGE_CHANNEL}, ${tenantId})`);
-            known.forget(tenantId);
-            await forgetSightings(tx);
-            return true;
-          }
-          // As before every effect: what came since this run began holds it (rulings 13).
-          const late =
-            result.handoffs.some(opensHandoff) && (row.held || (await brakeOf(tx, tenantId)) !== null);
-          await changeCredentials(tx, tenantId, result.credentials);
-          await changeHandoffs(
-            tx,
-            tenantId,
-            late ? result.handoffs.filter((one) => !opensHandoff(one)) : result.handoffs,
-            queue.send,
-          );
+      return await inTransaction(db.$client, async (tx, client) => {
+        const { tenantId } = claim;
+        const row = await lockClaimed(tx, claim);
+        if (!row) return false;
+        await addEvents(tx, tenantId, result.events);
+        // Taken back while the last look was taken: it stays, and is looked at again.
+        if (result.forget && row.deleting) {
+          await addEvents(tx, tenantId, [result.forget]);
+          // Intents outlive the tenant, for the fleet's cap.
           await settleIntents(tx, tenantId, result.intents);
-          await addOwned(tx, tenantId, result.owned);
-          await changeAcceptances(tx, tenantId, result.acceptances);
-          if (result.pauseOver) await forgetPause(tx, tenantId, result.pauseOver);
-          if (result.rotation) await keepRotation(tx, result.rotation.now, result.rotation.heeded);
-          const next = late ? { ...result.next, inMs: 0 } : result.next;
-          const recording = recordingOf(claim, { ...result, next });
-          return (await recordAll(client, RECORD, [recording])).has(tenantId);
-        });
-      } finally {
-        client.release();
-      }
+          await tx.delete(tenants).where(eq(tenants.id, tenantId));
+          await tx.execute(sql`select pg_notify(${CHANGE_CHANNEL}, ${tenantId})`);
+          known.forget(tenantId);
+          specs.forget(tenantId);
+          await forgetSightings(tx);
+          return true;
+        }
+        // As before every effect: what came since this run began holds it (rulings 13).
+        const late =
+          result.handoffs.some(opensHandoff) && (row.held || (await brakeOf(tx, tenantId)) !== null);
+        await changeCredentials(tx, tenantId, result.credentials);
+        await changeHandoffs(
+          tx,
+          tenantId,
+          late ? result.handoffs.filter((one) => !opensHandoff(one)) : result.handoffs,
+          queue.send,
+        );
+        await settleIntents(tx, tenantId, result.intents);
+        await addOwned(tx, tenantId, result.owned);
+        await changeAcceptances(tx, tenantId, result.acceptances);
+        if (result.waiting !== undefined) await keepWaiting(tx, tenantId, result.waiting);
+        if (result.pauseOver) await forgetPause(tx, tenantId, result.pauseOver);
+        if (result.rotation) await keepRotation(tx, result.rotation.now, result.rotation.heeded);
+        const next = late ? { ...result.next, inMs: 0 } : result.next;
+        const recording = recordingOf(claim, { ...result, next });
+        return (await recordAll(client, RECORD, [recording])).has(tenantId);
+      });
     },
   };
 }
@@ -290,19 +296,16 @@ function statusIn(
 const opensHandoff = ({ change }: HandoffChange): boolean => change === 'open';
 
 /** A row of the database as the ports know it. */
-function toSnapshot(row: SnapshotRow, status: StoredStatus | null): Snapshot {
-  const held = row.credentials.map((one) => rowOf(credentials, one));
+function toSnapshot(row: SnapshotRow, spec: TenantSpec, status: StoredStatus | null): Snapshot {
+  const { held, parts } = toParts(row);
   return {
-    tenant: toTenant({ ...rowOf(tenants, row.tenant), pause: row.pause, brake: row.brake }),
+    tenant: toTenant({ ...rowOf(tenants, row.tenant), spec, pause: row.pause, brake: row.brake }),
     status,
-    credentials: held.map(toCredential),
+    ...parts,
     // Of a dead one too, as long as it is there: that it stays dead is looked at (rulings 19).
     sealed: Object.fromEntries(held.flatMap(({ id, sealed }) => (sealed === null ? [] : [[id, sealed]]))),
-    handoffs: row.handoffs.map((one) => toHandoff(rowOf(handoffs, one))),
     intents: row.intents.map((one) => toOpenIntent(rowOf(intents, one))),
     owned: row.owned.map((one) => toOwned(rowOf(ownedObjects, one))),
-    rotation: row.rotation && toRotation(rowOf(rotations, row.rotation)),
-    umbrellaRotation: row.umbrella_rotation,
     sighted: row.sighted,
     acceptances: row.acceptances.map((one) => toAcceptance(rowOf(acceptances, one))),
   };
@@ -310,9 +313,10 @@ function toSnapshot(row: SnapshotRow, status: StoredStatus | null): Snapshot {
 
 /** Nothing happened but the look: one statement is one transaction. */
 function isQuiet(result: Result): boolean {
-  const { events, credentials, handoffs, intents, owned, rotation, forget } = result;
+  const { events, credentials, handoffs, intents, owned, rotation, waiting, forget } = result;
   return (
     forget === null &&
+    waiting === undefined &&
     !rotation &&
     [events, credentials, handoffs, intents, owned].every(({ length }) => length === 0)
   );
@@ -418,6 +422,8 @@ async function lockClaimed(tx: Executor, claim: Claim) {
       generation: tenants.generation,
       decisions: tenants.decisions,
       held: NO_WRITE,
+      /** Left of a takeover. */
+      heldMs: sql<number>`coalesce(greatest(0, ceil(extract(epoch from ${tenants.takeoverUntil} - now()) * 1000)), 0)::float8`,
       triggerSeq: tenants.triggerSeq,
       runSeq: tenants.runSeq,
     })

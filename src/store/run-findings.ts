@@ -36,19 +36,25 @@ export const KEEP_FINDINGS = `
         where statuses.tenant_id = locked.id
           and statuses.conditions = given.conditions and statuses.drift = given.drift))`;
 
-/** $1 rows at most that no run of their tenant rests on any more, since the runs themselves are gone. */
+/**
+ * $1 rows at most that no run of their tenant rests on any more, since the runs themselves are gone. They are looked for
+ * tenant by tenant, before the first run that is kept, and found by their place: how long the history is makes no
+ * difference.
+ */
 export const PRUNE_FINDINGS = `
-  delete from run_findings as gone
-   using (
-     select tenant_id, run_id
-       from run_findings as old
-      where exists (
-        select from run_findings as newer
-         where newer.tenant_id = old.tenant_id and newer.run_id > old.run_id
-           and newer.run_id <= (select min(id) from runs where runs.tenant_id = old.tenant_id))
-      limit $1
-   ) as old
-   where gone.tenant_id = old.tenant_id and gone.run_id = old.run_id`;
+  delete from run_findings where ctid = any (array(
+    select old.place
+      from tenants
+     cross join lateral (select min(id) as id from runs where runs.tenant_id = tenants.id) as first
+     cross join lateral (
+       select max(run_id) as run_id from run_findings
+        where tenant_id = tenants.id and run_id <= first.id) as base
+     cross join lateral (
+       select ctid as place from run_findings
+        where tenant_id = tenants.id and run_id < base.run_id
+        order by run_id
+        limit $1) as old
+     limit $1))`;
 
 /** What a run saw: its own findings, or those of the last run before it that differed; null: no longer kept. */
 export async function findingsAt(tx: Executor, tenantId: string, runId: string): Promise<RunFindings | null> {

@@ -28,7 +28,7 @@ export const runs = pgTable(
   ],
 );
 
-const toRun = (row: typeof runs.$inferSelect): RunRecord => ({
+export const toRun = (row: typeof runs.$inferSelect): RunRecord => ({
   id: row.id,
   trigger: row.trigger,
   startedAt: iso(row.startedAt),

@@ -4,6 +4,7 @@ import type { Hold } from '../domain/brake.ts';
 import type { Deletion } from '../domain/deletion.ts';
 import type { Pause } from '../domain/pause.ts';
 import type { TenantSpec } from '../domain/tenant.ts';
+import type { Waiting } from '../domain/waiting.ts';
 import type { StoredTenant } from '../reconciler/ports.ts';
 import { BRAKE_NOW, HELD_BY_BRAKE } from './brake-sql.ts';
 import { instant, iso, isoOrNull, jsonb, text } from './columns.ts';
@@ -33,12 +34,16 @@ export const tenants = pgTable(
     nextRunAt: instant('next_run_at').defaultNow(),
     claimOwner: text('claim_owner'),
     claimToken: bigint('claim_token', { mode: 'number' }).notNull().default(0),
+    /** Until then who had the claim before, and lost its session or broke off a run, may still be at work. */
+    takeoverUntil: instant('takeover_until'),
     /** Of the last trigger; of the last trigger when the present run began; of the last one answered. */
     triggerSeq: bigint('trigger_seq', { mode: 'number' }).notNull().default(0),
     runSeq: bigint('run_seq', { mode: 'number' }).notNull().default(0),
     handledSeq: bigint('handled_seq', { mode: 'number' }).notNull().default(0),
     triggerCause: text('trigger_cause'),
     failures: integer('failures').notNull().default(0),
+    /** For a vendor's budget. */
+    waiting: jsonb<Waiting>('waiting'),
   },
   (table) => [
     uniqueIndex('tenants_company_identity').on(table.companyIdentity),
@@ -49,9 +54,15 @@ export const tenants = pgTable(
     index('tenants_due')
       .on(table.nextRunAt)
       .where(sql`${table.nextRunAt} is not null`),
+    index('tenants_asked')
+      .on(table.nextRunAt)
+      .where(sql`${table.triggerSeq} > ${table.handledSeq}`),
     index('tenants_paused')
       .on(table.id)
       .where(sql`${table.pause} is not null`),
+    index('tenants_waiting')
+      .on(table.id)
+      .where(sql`${table.waiting} is not null`),
     index('tenants_failing')
       .on(table.id)
       .where(sql`${table.failures} > 0`),
@@ -97,6 +108,7 @@ export const toTenant = (row: TenantRow): StoredTenant => ({
   handledSeq: row.handledSeq,
   failures: row.failures,
   nextReconcileAt: row.claimOwner === null ? isoOrNull(row.nextRunAt) : null,
+  waiting: row.waiting,
 });
 
 /** In the order of their ids, as whoever locks several tenants does: two such never wait for each other. */

@@ -1,3 +1,5 @@
+import { setImmediate as immediate } from 'node:timers/promises';
+
 /**
  * Gathers calls into statements of many: whoever comes while a statement is under way goes with the next one, so
  * that a lone call waits for nothing and a crowd shares round trips and commits.
@@ -15,6 +17,8 @@ export function together<T, R>(answer: (items: T[]) => Promise<R[]>, most: numbe
 
   async function run(): Promise<void> {
     while (waiting.length > 0) {
+      // Whoever else calls in this turn of the event loop goes along.
+      await immediate();
       const some = waiting.slice(0, most);
       waiting = waiting.slice(most);
       try {
@@ -32,7 +36,6 @@ export function together<T, R>(answer: (items: T[]) => Promise<R[]>, most: numbe
       waiting.push({ item, settle, fail });
       if (busy) return;
       busy = true;
-      // Whoever calls in the same turn goes along.
-      queueMicrotask(() => void run());
+      void run();
     });
 }

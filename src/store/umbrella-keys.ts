@@ -1,18 +1,21 @@
-import { and, asc, eq, inArray, isNotNull, isNull, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, isNotNull, isNull, lte, sql } from 'drizzle-orm';
 import { bigint, index, integer, pgTable, uniqueIndex } from 'drizzle-orm/pg-core';
 import { whyHeld } from '../domain/ground.ts';
-import { isOver, type UmbrellaRotation } from '../domain/umbrella-rotation.ts';
+import { HIDDEN_TENANT, inScope, type Scope } from '../domain/access.ts';
+import { toldTo } from '../domain/shared-words.ts';
+import { asToldTo, isOver, type UmbrellaRotation } from '../domain/umbrella-rotation.ts';
 import type {
   KeyBounds,
   KeyChange,
   KeyClaim,
   KeyHolder,
-  KeyRequestRefusal,
   KeyRequest,
+  KeyRequestRefusal,
+  NewEvent,
   StoredUmbrellaKey,
   UmbrellaKeys,
 } from '../reconciler/ports.ts';
-import { instant, iso, jsonb, text, toJson } from './columns.ts';
+import { arrayLiteral, instant, iso, jsonb, text, toJson } from './columns.ts';
 import { addCredential, changeCredentials, credentials } from './credentials.ts';
 import type { Database, Executor } from './database.ts';
 import { LOCKS, StoreError, toStoreError } from './database.ts';
@@ -67,6 +70,9 @@ const TAKE = `
 const OVER = `('Completed', 'Failed', 'Cancelled')`;
 const IS_LIVE = `coalesce(rotation ->> 'phase' not in ${OVER}, false)`;
 
+/** Nobody works on it, and nothing is under way or asked for. */
+const AT_REST = sql.raw(`claim_owner is null and requested is null and not ${IS_LIVE}`);
+
 const MISSING = `
   select distinct on (key_identity) key_identity as identity, origin from credentials
    where purpose = 'umbrella-api' and state = 'active' and key_identity is not null
@@ -78,9 +84,10 @@ const MISSING = `
 const ABANDONED = `
   delete from umbrella_keys
    where not ${IS_LIVE} and claim_owner is null
-     and not exists (
-       select from credentials
-        where key_identity = identity and purpose = 'umbrella-api' and state = 'active')`;
+     -- Asked of all at once: as an anti join it was one of each key with each credential.
+     and identity not in (
+       select key_identity from credentials
+        where purpose = 'umbrella-api' and state = 'active' and key_identity is not null)`;
 
 export const createUmbrellaKeys = (db: Database): UmbrellaKeys => ({
   given: async () => {
@@ -177,6 +184,28 @@ export const createUmbrellaKeys = (db: Database): UmbrellaKeys => ({
     return row ? { keyId: row.id, token: Number(row.claim_token), owner } : null;
   },
 
+  async resting(most) {
+    const rows = await db
+      .select()
+      .from(umbrellaKeys)
+      .where(and(lte(umbrellaKeys.nextRunAt, sql`now()`), AT_REST))
+      .orderBy(asc(umbrellaKeys.nextRunAt))
+      .limit(most);
+    const keys = rows.map(toKey);
+    const holders = await holdersOf(db, keys);
+    return keys.map((key) => ({ key, holders: holders.get(key.id) ?? [] }));
+  },
+
+  async postpone(keys) {
+    await db
+      .update(umbrellaKeys)
+      .set({ nextRunAt: sql`now() + in_ms * interval '1 millisecond'` })
+      .from(
+        sql`unnest(${arrayLiteral(keys.map(({ id }) => id))}::text[], ${arrayLiteral(keys.map(({ inMs }) => String(inMs)))}::float8[]) as at_rest (id, in_ms)`,
+      )
+      .where(and(eq(umbrellaKeys.id, sql`at_rest.id`), lte(umbrellaKeys.nextRunAt, sql`now()`), AT_REST));
+  },
+
   async nextDueInMs() {
     const { rows } = await db.$client.query<{ ms: number | null }>(
       `select ceil(extract(epoch from min(next_run_at) - clock_timestamp()) * 1000)::float8 as ms from umbrella_keys`,
@@ -193,7 +222,7 @@ export const createUmbrellaKeys = (db: Database): UmbrellaKeys => ({
         const key = toKey(row);
         return {
           key,
-          holders: await holdersOf(tx, key),
+          holders: (await holdersOf(tx, [key])).get(key.id) ?? [],
           unidentified: await anyUnidentified(tx, key.origin),
           intents: await openIntentsOf(tx, key.id),
         };
@@ -249,8 +278,9 @@ export const createUmbrellaKeys = (db: Database): UmbrellaKeys => ({
       const replaced = new Set(pairs.map(({ replaces }) => replaces));
       const same = using.length === replaced.size && using.every(({ id }) => replaced.has(id));
       if (!same || !(await confirm(tx, claim, 0, { allowedBy: [old], unused: [] }))) return 'changed';
-      const because = `rotation ${change.rotation.number}: ${change.rotation.why}`;
+      const { number, why } = change.rotation;
       for (const { tenantId, credential, consoleIdentity } of pairs) {
+        const because = `rotation ${number}: ${toldTo(tenantId, why)}`;
         await addCredential(tx, tenantId, { ...credential, keyIdentity: fresh }, because);
         if (consoleIdentity !== undefined) {
           await tx.update(tenants).set({ consoleIdentity }).where(eq(tenants.id, tenantId));
@@ -279,6 +309,7 @@ export async function requestKeyRotation(
   tx: Executor,
   tenantId: string,
   request: KeyRequest,
+  scope: Scope | null,
 ): Promise<{ ok: true; keyId: string } | { ok: false; refusal: KeyRequestRefusal }> {
   const refuse = (refusal: KeyRequestRefusal) => ({ ok: false as const, refusal });
   const [held] = await tx
@@ -301,7 +332,7 @@ export async function requestKeyRotation(
   if (live && (request.cause !== 'compromise' || rotation.cause === 'compromise')) {
     return refuse({ because: 'under-way', rotation });
   }
-  const holders = await holdersOf(tx, toKey(row));
+  const holders = (await holdersOf(tx, [toKey(row)])).get(row.id) ?? [];
   if (!holders.some(({ purpose, state }) => purpose === 'umbrella-key-admin' && state === 'active')) {
     return refuse({ because: 'no-key-admin' });
   }
@@ -313,7 +344,10 @@ export async function requestKeyRotation(
       whyHeld(user) !== null,
   );
   if (hindered) {
-    return refuse({ because: 'hindered', by: hindered.tenantId, held: whyHeld(hindered) ?? 'it is held' });
+    const { tenantId: id, spec } = hindered;
+    const isSeen = inScope(scope, { id, labels: spec.labels });
+    const by = isSeen ? id : HIDDEN_TENANT;
+    return refuse({ because: 'hindered', by, held: isSeen ? whyHeld(hindered) : null });
   }
   await tx
     .update(umbrellaKeys)
@@ -423,9 +457,22 @@ async function leave(
     await changeCredentials(tx, tenantId, [{ id, state: 'dead', because: dead!.because }]);
   }
   for (const id of there.filter((one) => events.tenants.includes(one))) {
-    await addEvents(tx, id, events.events);
+    await addEvents(
+      tx,
+      id,
+      events.events.map((event) => eventFor(id, event)),
+    );
     if (events.wake) await triggerTenant(tx, id, 'Umbrella key rotation', false);
   }
+}
+
+/** What one of the tenants that share the key is told. */
+function eventFor(tenant: string, { data, ...event }: NewEvent): NewEvent {
+  const message = toldTo(tenant, event.message);
+  if (!data) return { ...event, message };
+  const { rotation, ...others } = data;
+  const told = rotation ? { rotation: asToldTo(tenant, rotation as UmbrellaRotation) } : {};
+  return { ...event, message, data: { ...others, ...told } };
 }
 
 /** Those of the tenants that are still there. */
@@ -471,17 +518,29 @@ const toKey = (row: typeof umbrellaKeys.$inferSelect): StoredUmbrellaKey => ({
   createdAt: iso(row.createdAt),
 });
 
-/** Who uses or used a key of this row, what else of Umbrella's they hold, and who holds the key as KeyAdmin. */
-async function holdersOf(tx: Executor, { identity, rotation }: StoredUmbrellaKey): Promise<KeyHolder[]> {
-  const identities = [identity, rotation?.old.identity, rotation?.fresh?.identity].filter(
-    (one) => one !== undefined && one !== null,
+/**
+ * Who uses or used a key of each row, by its id, what else of Umbrella's they hold, and who holds the key as KeyAdmin.
+ */
+async function holdersOf(
+  tx: Executor,
+  keys: readonly StoredUmbrellaKey[],
+): Promise<Map<string, KeyHolder[]>> {
+  const identities = keys.flatMap(({ id, identity, rotation }) =>
+    [identity, rotation?.old.identity, rotation?.fresh?.identity].flatMap((one) =>
+      one ? [{ id, identity: one }] : [],
+    ),
   );
-  const ofKey = tx
-    .select({ tenantId: credentials.tenantId })
+  const asked = sql`unnest(
+    ${arrayLiteral(identities.map(({ id }) => id))}::text[],
+    ${arrayLiteral(identities.map(({ identity }) => identity))}::text[]) as asked (key_id, identity)`;
+  const ofKeys = tx
+    .selectDistinct({ keyId: sql<string>`asked.key_id`.as('key_id'), tenantId: credentials.tenantId })
     .from(credentials)
-    .where(inArray(credentials.keyIdentity, identities));
+    .innerJoin(asked, eq(credentials.keyIdentity, sql`asked.identity`))
+    .as('of_keys');
   const rows = await tx
     .select({
+      keyId: ofKeys.keyId,
       tenantId: tenants.id,
       spec: tenants.spec,
       deleting: tenants.deleting,
@@ -498,21 +557,25 @@ async function holdersOf(tx: Executor, { identity, rotation }: StoredUmbrellaKey
       seenAt: statuses.observedAt,
     })
     .from(credentials)
+    .innerJoin(ofKeys, eq(ofKeys.tenantId, credentials.tenantId))
     .innerJoin(tenants, eq(tenants.id, credentials.tenantId))
     .leftJoin(statuses, eq(statuses.tenantId, tenants.id))
     .where(
       and(
-        inArray(credentials.tenantId, ofKey),
         inArray(credentials.purpose, [...PURPOSES]),
         inArray(credentials.state, ['active', 'superseded']),
         isNotNull(credentials.sealed),
       ),
     )
     .orderBy(asc(tenants.id), asc(credentials.id));
-  return rows.map(({ seen, seenAt, ...held }) => ({
-    ...held,
-    seen: seen && seenAt && dated(seen, iso(seenAt)),
-  })) as KeyHolder[];
+  const holders = new Map<string, KeyHolder[]>();
+  for (const { keyId, seen, seenAt, ...held } of rows) {
+    const holder = { ...held, seen: seen && seenAt && dated(seen, iso(seenAt)) } as KeyHolder;
+    const ofKey = holders.get(keyId);
+    if (ofKey) ofKey.push(holder);
+    else holders.set(keyId, [holder]);
+  }
+  return holders;
 }
 
 async function anyUnidentified(tx: Executor, origin: string): Promise<boolean> {

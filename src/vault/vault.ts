@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { compactDecrypt, CompactEncrypt, decodeProtectedHeader } from 'jose';
 import { Secret, type KeyPair } from '../domain/secret.ts';
 import type { SealedFor, Vault } from '../reconciler/ports.ts';
@@ -26,7 +26,7 @@ const describe = (bound: SealedFor): string =>
  * tenant, credential, purpose and origin that they are for.
  */
 export function createVault(kek: Kek): Vault {
-  /** Pairs that were opened, by their sealed text and what they were opened for: each run calls with them. */
+  /** Pairs that were opened, by a hash of their sealed text and of what they were opened for: each run calls with them. */
   const opened = new Map<string, KeyPair>();
   return {
     async seal(pair, bound) {
@@ -37,7 +37,7 @@ export function createVault(kek: Kek): Vault {
     },
 
     async open(sealed, bound) {
-      const name = JSON.stringify([sealed, headerOf(bound)]);
+      const name = hash('sha256', JSON.stringify([sealed, headerOf(bound)]), 'base64');
       const known = opened.get(name);
       if (known) return known;
       const kid = kidOf(sealed);

@@ -195,6 +195,7 @@ describe('the page', () => {
           old: 'aa112233aabbccdd',
           new: 'bb112233aabbccdd',
           tenants: ['acme', 'birch'],
+          others: 0,
           held: null,
           stuck: 'Somebody uses it.',
           evidence: [{ at: AT, what: 'A token was had with the new key.' }],

@@ -1,8 +1,8 @@
 import { Writable } from 'node:stream';
-import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
+import type { InjectOptions, LightMyRequestResponse } from 'fastify';
 import { pino } from 'pino';
 import { Counter, Registry } from 'prom-client';
-import { afterEach, vi, type Mock } from 'vitest';
+import { onTestFinished, vi, type Mock } from 'vitest';
 import {
   buildApi,
   hashToken,
@@ -36,6 +36,7 @@ import type {
   TokenView,
 } from '../../src/reconciler/commands.ts';
 import type { Requests } from '../../src/reconciler/requests.ts';
+import { UNTOUCHED } from '../support/handoff.ts';
 
 export const TOKEN = 'a-token-for-the-tests-of-the-api';
 const AT = '2026-11-24T08:00:00.000Z';
@@ -163,7 +164,6 @@ export const handoff = (change: Partial<Handoff> = {}): Handoff => ({
   tenantId: 'acme',
   kind: 'issue-integration-key',
   subject: 'umbrella-b',
-  state: 'open',
   content: {
     title: 'Make a key on umbrella-b',
     why: 'No API makes keys.',
@@ -174,17 +174,7 @@ export const handoff = (change: Partial<Handoff> = {}): Handoff => ({
   },
   openedAt: AT,
   deadline: AT,
-  overdueSince: null,
-  claimedBy: null,
-  claimedAt: null,
-  submittedBy: null,
-  submittedAt: null,
-  attested: false,
-  revealedAt: null,
-  revealedTo: null,
-  closedAt: null,
-  automation: null,
-  evidence: null,
+  ...UNTOUCHED,
   ...change,
 });
 
@@ -277,6 +267,7 @@ export const status: StatusView = {
   lastRun: run,
   trigger: { requested: 4, handled: 3 },
   nextReconcileAt: AT,
+  waiting: null,
 };
 
 export const plan: PlanView = {
@@ -377,7 +368,7 @@ export const event: EventView = {
   data: { generation: 3 },
 };
 
-export const adoption: AdoptionView = {
+const adoption: AdoptionView = {
   ...plan,
   verdict: 'differs',
   found: [
@@ -431,7 +422,7 @@ export const token: TokenView = {
 const yes = <T>(value: T): Answer<T> => ({ ok: true, value });
 
 /** Commands that succeed at everything; a test replaces what it wants to go otherwise. */
-export const fakeCommands = () => {
+const fakeCommands = () => {
   const commands = {
     apply: vi.fn<Commands['apply']>(async (tenants) =>
       yes({
@@ -569,13 +560,15 @@ export const BODIES: Record<string, object> = {
   'POST /handoffs/:id/submit': { by: 'Ada', publicKey: 'p', privateKey: 's' },
 };
 
-const running: FastifyInstance[] = [];
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((app) => app.close()));
-});
-
 /** The API over fake commands, with its log kept. Closed after the test. */
 export function startApi(change: Partial<ApiDeps> = {}) {
+  const api = openApi(change);
+  onTestFinished(() => api.app.close());
+  return api;
+}
+
+/** The same for what is prepared before any test; whoever opened it closes it. */
+export function openApi(change: Partial<ApiDeps> = {}) {
   const commands = fakeCommands();
   const lines: string[] = [];
   const log = pino(
@@ -604,7 +597,6 @@ export function startApi(change: Partial<ApiDeps> = {}) {
     version: '0.0.0-test',
     ...change,
   });
-  running.push(app);
   const routes: Route[] = [];
   app.addHook('onRoute', ({ method, url, config }) => {
     for (const one of [method].flat()) routes.push({ method: one, url, permission: config?.permission });

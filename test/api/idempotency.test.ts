@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Commands } from '../../src/reconciler/commands.ts';
 import type { Requests } from '../../src/reconciler/ports.ts';
 import { pruneAll } from '../../src/reconciler/calendar.ts';
-import { applied, input, openDesk } from '../reconciler/commands-fixtures.ts';
+import { applied, input, openDesk, status } from '../reconciler/commands-fixtures.ts';
 import { identity, startService } from './service.ts';
 
 /** Each POST with a key is done once, however often it is sent, and whoever is killed in between. */
@@ -213,6 +213,136 @@ describe('a process that is killed', () => {
       1, 1,
     ]);
   });
+
+  const DRIFT = {
+    path: 'role.levels.Companies/Configurations.edit',
+    kind: 'excess' as const,
+    desired: 'None',
+    observed: 'All',
+  };
+  const accepting = { ...ASKED, path: DRIFT.path, expires: '30d' };
+  type Command = 'pause' | 'resume' | 'accept' | 'withdrawAcceptance' | 'reconcile';
+  const CASES: [
+    Command,
+    string,
+    object,
+    (id: string, service: ReturnType<typeof startService>) => Promise<object>,
+  ][] = [
+    ['pause', 'pause', { ...ASKED, until: '2h' }, async () => ({})],
+    [
+      'resume',
+      'resume',
+      ASKED,
+      async (id, { call }) => call('ci', 'POST', `/tenants/${id}/pause`, { payload: ASKED }),
+    ],
+    ['accept', 'accept', accepting, async () => ({})],
+    [
+      'withdrawAcceptance',
+      'accept/withdraw',
+      { ...ASKED, path: DRIFT.path },
+      async (id, { call }) => call('ci', 'POST', `/tenants/${id}/accept`, { payload: accepting }),
+    ],
+    ['reconcile', 'reconcile', { reason: 'now' }, async () => ({})],
+  ];
+  test.each(CASES)('%s is answered from what it changed', async (command, path, payload, before) => {
+    const id = `lost-${command.toLowerCase()}`;
+    await applied(desk.commands, input(id, { mode: 'repair' }));
+    const drift = [{ ...DRIFT, since: '2026-01-01T00:00:00Z', action: 'none:x', accepted: null }];
+    await desk.run(id, { status: status({ drift }) });
+    await before(id, startService(desk, WHO));
+    let changed = () => {};
+    const reached = new Promise<void>((resolve) => (changed = resolve));
+    let answered: unknown;
+    const commands = withCommand(command, (whole) => async (...asked: never[]) => {
+      answered = await (whole[command] as (...asked: never[]) => Promise<unknown>)(...asked);
+      changed();
+      return never;
+    });
+    const url = `/tenants/${id}/${path}`;
+    const options = { payload, headers: { 'idempotency-key': newKey() } };
+    await lost(commands, reached, url, options);
+    await later();
+    const audited = () => count('audit where tenant_id = $1', id);
+    const done = await audited();
+    for (const _ of [1, 2]) {
+      const again = await startService(desk, WHO).call('ci', 'POST', url, options);
+      expect({ ok: true, value: again.json() }).toEqual(answered);
+      expect(again.statusCode).toBe(202);
+    }
+    expect(await audited()).toBe(done);
+  });
+
+  type Many = 'reconcileMany' | 'rotateMany';
+  const MANY: [string, Many, object, string][] = [
+    ['/fleet/reconcile', 'reconcileMany', {}, 'tenant.reconcile'],
+    ['/fleet/rotations', 'rotateMany', { by: 'Ada' }, 'rotation.request'],
+  ];
+  /** Two tenants of a label, and the request that confirms exactly them; the API takes GUIDs, and fixtures make none. */
+  async function confirmable(url: string, asked: object) {
+    const team = `team-${(made += 1)}`;
+    const ids = [1, 2].map((place) => `${team}-${place}`);
+    for (const id of ids) await applied(desk.commands, input(id, { mode: 'repair', labels: { team } }));
+    const body = { ...asked, selector: { labels: [`team=${team}`] }, reason: 'audit' };
+    const look = await startService(desk, WHO).call('ci', 'POST', url, {
+      payload: { ...body, dryRun: true },
+    });
+    const { token } = look.json<{ confirmation: { token: string } }>().confirmation;
+    const { rows } = await desk.store.pool.query<{ token: string }>(
+      'update confirmations set token = gen_random_uuid() where token = $1 returning token',
+      [token],
+    );
+    return { ids, payload: { ...body, confirmation: rows[0]!.token } };
+  }
+  const triggersOf = async (ids: string[]) =>
+    (
+      await desk.store.pool.query<{ seq: string }>(
+        'select trigger_seq as seq from tenants where id = any($1) order by id',
+        [ids],
+      )
+    ).rows.map(({ seq }) => Number(seq));
+
+  test.each(MANY)(
+    '%s: after the change of many and before its answer: it says that it was done, and nothing runs twice',
+    async (url, command, asked, action) => {
+      const { ids, payload } = await confirmable(url, asked);
+      const before = await triggersOf(ids);
+      let changed = () => {};
+      const reached = new Promise<void>((resolve) => (changed = resolve));
+      const commands = withCommand(command, (whole) => async (request: never) => {
+        await whole[command](request);
+        changed();
+        return never;
+      });
+      const options = { payload, headers: { 'idempotency-key': newKey() } };
+      await lost(commands, reached, url, options);
+      await later();
+      const after = before.map((seq) => seq + 1);
+      expect(await triggersOf(ids)).toEqual(after);
+      for (const _ of [1, 2]) {
+        const again = await startService(desk, WHO).call('ci', 'POST', url, options);
+        expect([again.statusCode, again.json()]).toMatchObject([
+          409,
+          {
+            type: 'urn:parasol:problem:done-already',
+            detail: expect.stringMatching(/^It was done at .* Nothing was done again/),
+          },
+        ]);
+      }
+      // As by another call of the command line, which has no key of the first one.
+      for (const headers of [{ 'idempotency-key': newKey() }, {}]) {
+        const again = await startService(desk, WHO).call('ci', 'POST', url, { payload, headers });
+        expect([again.statusCode, again.json()]).toMatchObject([
+          409,
+          { detail: expect.stringContaining('done already. Nothing was done again') },
+        ]);
+      }
+      expect(await triggersOf(ids)).toEqual(after);
+      expect(await count('audit where tenant_id = any($1) and action = $2', ids, action)).toBe(ids.length);
+      expect(await count('rotations where tenant_id = any($1)', ids)).toBe(
+        command === 'rotateMany' ? ids.length : 0,
+      );
+    },
+  );
 
   test('before the change: it is done then', async () => {
     await rotatable('killed-before');

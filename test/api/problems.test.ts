@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it, test, type Mock } from 'vitest';
 import type { Refusal } from '../../src/reconciler/commands.ts';
-import { addressOf, BODIES, HANDOFF_ID, startApi, tenant, REVEALER } from './harness.ts';
+import { addressOf, BODIES, HANDOFF_ID, startApi, tenant, REVEALER, TOKEN } from './harness.ts';
 
 type Called = Awaited<ReturnType<ReturnType<typeof startApi>['call']>>;
 
@@ -257,6 +257,37 @@ describe('what a command refuses', () => {
     commands.apply.mockResolvedValue(refused({ kind: 'invalid', problems }));
     const answer = await call('POST', '/fleet/apply', { payload: { tenants: [tenant()] } });
     expect(problemOf(answer)).toMatchObject({ status: 400, errors: problems });
+  });
+});
+
+describe('a database that is not available', () => {
+  const away = (code: string) =>
+    Object.assign(new Error('the words of the database'), { code, passes: true });
+
+  it.each(['ECONNREFUSED', '57P01', '53300', '25006'])(
+    'is 503 with a time to come back at (%s), and is told in the log',
+    async (code) => {
+      const { call, commands, lines } = startApi();
+      commands.plan.mockRejectedValue(away(code));
+      const answer = await call('GET', '/tenants/acme/plan');
+      expect(problemOf(answer)).toMatchObject({ status: 503, type: 'urn:parasol:problem:unavailable' });
+      expect(answer.headers['retry-after']).toMatch(/^[1-9]\d*$/);
+      expect(answer.payload).not.toContain('the words of the database');
+      const [told] = lines.map((line) => JSON.parse(line) as object);
+      expect(told).toMatchObject({ level: 40, msg: 'the database is not available', err: { code } });
+    },
+  );
+
+  it('is 503 where it is the token that cannot be looked for', async () => {
+    const { app } = startApi({ authenticate: () => Promise.reject(away('ECONNREFUSED')) });
+    const answer = await app.inject({ url: '/tenants', headers: { authorization: `Bearer ${TOKEN}` } });
+    expect(answer.statusCode).toBe(503);
+  });
+
+  it('is not blamed for what would fail again', async () => {
+    const { call, commands } = startApi();
+    commands.plan.mockRejectedValue(Object.assign(away('42P01'), { passes: false }));
+    expect((await call('GET', '/tenants/acme/plan')).statusCode).toBe(500);
   });
 });
 

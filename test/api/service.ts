@@ -1,7 +1,7 @@
-import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
+import type { InjectOptions, LightMyRequestResponse } from 'fastify';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { buildApi, hashToken, type ApiDeps, type Identity } from '../../src/api/index.ts';
 import type { openDesk } from '../reconciler/commands-fixtures.ts';
 
@@ -18,11 +18,6 @@ export const identity = (name: string, change: Partial<Identity> = {}): Identity
   ...change,
 });
 
-const running: FastifyInstance[] = [];
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((app) => app.close()));
-});
-
 /** One process: what it holds in memory ends with it. Closed after the test. */
 export function startService(desk: Desk, identities: Identity[], change: Partial<ApiDeps> = {}) {
   const known = new Map(identities.map((one) => [hashToken(one.name), one]));
@@ -37,7 +32,7 @@ export function startService(desk: Desk, identities: Identity[], change: Partial
     limits: { requestsPerMinute: 100_000 },
     ...change,
   });
-  running.push(app);
+  onTestFinished(() => app.close());
   const call = (
     token: string,
     method: NonNullable<InjectOptions['method']>,

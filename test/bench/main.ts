@@ -1,30 +1,47 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { growthBench } from './growth.ts';
 import { describeMachine, machineText } from './machine.ts';
 import { markdown, type Finding } from './measure.ts';
 import { memoryBench } from './memory.ts';
 import { ROOT } from './processes.ts';
+import { readsBench } from './reads.ts';
+import { sizeBench } from './size.ts';
+import { startBench } from './start.ts';
 import { setStage, type Stage } from './stage.ts';
 import { steadyBench } from './steady.ts';
 import { streamBench } from './stream.ts';
 import { sweepBench } from './sweep.ts';
+import { takeoverBench } from './takeover.ts';
 import { triggerBench } from './trigger.ts';
 
 /**
- * `npm run bench -- [steady] [trigger] [sweep] [stream] [memory] [--tenants N] [--profile]`: the numbers that the product
- * promises, each beside a baseline that is measured in the same run. Progress goes to standard error, the table
- * to standard output, everything to `bench/out/`. Ends with 1 if a goal is missed.
+ * `npm run bench -- [NAME …] [--tenants N] [--profile] [--record]`: the numbers that the product promises, all of them
+ * or those of `BENCHES` that are named, each beside a baseline that is measured in the same run. Progress goes to
+ * standard error, the table to standard output, everything to `bench/out/`. Ends with 1 if a goal is missed.
  */
-const BENCHES: Record<string, (stage: Stage) => Promise<Finding[]>> = {
-  steady: steadyBench,
-  trigger: triggerBench,
-  sweep: sweepBench,
-  stream: streamBench,
-  memory: memoryBench,
+const onStage =
+  (bench: (stage: Stage) => Promise<Finding[]>) =>
+  async (stage: () => Promise<Stage>): Promise<Finding[]> =>
+    bench(await stage());
+
+const BENCHES: Record<string, (stage: () => Promise<Stage>) => Promise<Finding[]>> = {
+  steady: onStage(steadyBench),
+  trigger: onStage(triggerBench),
+  sweep: onStage(sweepBench),
+  stream: onStage(streamBench),
+  memory: onStage(memoryBench),
+  reads: () => readsBench(values.profile ? OUT : null),
+  takeover: onStage(takeoverBench),
+  start: onStage(startBench),
+  growth: onStage(growthBench),
+  size: () => sizeBench(say),
 };
 
 const OUT = 'bench/out';
+/** What `--record` appends to: the numbers of each time that they were worth keeping. */
+const HISTORY = 'test/bench/RESULTS.md';
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 const { values, positionals } = parseArgs({
@@ -32,6 +49,7 @@ const { values, positionals } = parseArgs({
   options: {
     tenants: { type: 'string', default: '2000' },
     profile: { type: 'boolean', default: false },
+    record: { type: 'boolean', default: false },
   },
 });
 const tenants = Number(values.tenants);
@@ -49,8 +67,9 @@ await using stack = new AsyncDisposableStack();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => void stack.disposeAsync().finally(() => process.exit(130)));
 }
-const stage = await setStage(stack, { tenants, profile: values.profile ? OUT : null, say });
-const machine = await describeMachine(stage.pool);
+let set: Promise<Stage> | null = null;
+const stage = () => (set ??= setStage(stack, { tenants, profile: values.profile ? OUT : null, say }));
+const machine = await describeMachine();
 const findings: Finding[] = [];
 for (const [name, bench] of chosen) {
   say(`measuring: ${name}`);
@@ -61,4 +80,11 @@ const file = join(OUT, `${at.replaceAll(':', '-')}.json`);
 await writeFile(join(ROOT, file), `${JSON.stringify({ at, machine, tenants, findings }, null, 2)}\n`);
 process.stdout.write(`${machineText(machine)}\n\n${markdown(findings)}\n`);
 say(`\nwritten to ${file}`);
+if (values.record) {
+  await appendFile(
+    join(ROOT, HISTORY),
+    `\n## ${at.slice(0, 10)}\n\n${machineText(machine)}\n\n${markdown(findings)}\n`,
+  );
+  say(`recorded in ${HISTORY}`);
+}
 if (findings.some(({ goal }) => goal?.met === false)) process.exitCode = 1;

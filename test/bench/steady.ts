@@ -14,7 +14,7 @@ export async function steadyBench(stage: Stage): Promise<Finding[]> {
   let operations: string[] = [];
   for (let run = 0; run < RUNS; run += 1) {
     await control.clearJournal();
-    await stage.reconcile(ORDINARY.id);
+    await stage.run(ORDINARY.id);
     const { total, byOperation } = await control.counts();
     calls.push(total);
     writes.push((await control.journal({ writes: true })).length);

@@ -3,7 +3,8 @@ import type { FromBareLoop, ToBareLoop } from './bare-loop.ts';
 import { callsOfSweep } from './calls.ts';
 import { ratiosOf, summarise, type Finding } from './measure.ts';
 import { childrensProcessorMs, forkNode, processorMs, type Child } from './processes.ts';
-import { CONCURRENCY, type Stage } from './stage.ts';
+import { CONCURRENCY } from './service.ts';
+import type { Stage } from './stage.ts';
 
 const REPETITIONS = 5;
 const GOAL = 2;

@@ -102,8 +102,9 @@ export const umbrellaRotation: UmbrellaRotationView = {
   by: null,
   old: 'aa9a0c1d22ab44ef',
   new: 'bb9a0c1d22ab44ef',
-  tenants: ['acme', 'birch'],
+  tenants: ['acme'],
+  others: 1,
   held: null,
   stuck: 'The old key is still used by somebody whom Parasol does not know: find out who it is.',
-  evidence: [{ at: '2026-11-24T07:00:00.000Z', what: 'acme and birch use the new key.' }],
+  evidence: [{ at: '2026-11-24T07:00:00.000Z', what: 'The new key is in use for acme, another tenant.' }],
 };

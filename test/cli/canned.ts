@@ -11,6 +11,7 @@ import type {
   StatusView,
   TenantSummary,
 } from '../../src/reconciler/commands.ts';
+import { UNTOUCHED } from '../support/handoff.ts';
 
 /** Answers as the service gives them, long enough to strain a screen of 80 columns. */
 
@@ -33,7 +34,6 @@ export const handoff: Handoff = {
   tenantId: 'cedar',
   kind: 'grant-role-levels',
   subject: 'Umbrella',
-  state: 'open',
   content: {
     title: 'Give the security role “Umbrella” the levels that the integration needs',
     why: 'The role lacks Companies/Configurations edit. No API of ConnectWise edits the levels of a role, so a person does it.',
@@ -55,17 +55,7 @@ export const handoff: Handoff = {
   },
   openedAt: '2026-11-24T07:30:00.000Z',
   deadline: '2026-11-27T07:30:00.000Z',
-  overdueSince: null,
-  claimedBy: null,
-  claimedAt: null,
-  submittedBy: null,
-  submittedAt: null,
-  attested: false,
-  revealedAt: null,
-  revealedTo: null,
-  closedAt: null,
-  automation: null,
-  evidence: null,
+  ...UNTOUCHED,
 };
 
 export const keyHandoff: Handoff = {
@@ -173,6 +163,7 @@ export const status: StatusView = {
   },
   trigger: { requested: 4, handled: 4 },
   nextReconcileAt: '2026-11-24T08:00:05.000Z',
+  waiting: null,
 };
 
 export const readyStatus: StatusView = {

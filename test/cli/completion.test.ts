@@ -44,6 +44,10 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
 }
 
 describe('completion in bash', () => {
+  it('is a script that bash reads without a word', async () => {
+    expect(await promisify(execFile)('bash', ['-n', script])).toEqual({ stdout: '', stderr: '' });
+  });
+
   test.each<[string[], string[]]>([
     [['rot'], ['rotate', 'rotations']],
     [['--js'], ['--json']],

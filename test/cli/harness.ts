@@ -54,7 +54,7 @@ async function readBody(request: IncomingMessage): Promise<string> {
   return text;
 }
 
-export const NOW = new Date('2026-11-24T08:00:00Z');
+const NOW = new Date('2026-11-24T08:00:00Z');
 
 export interface Ran {
   out: string;

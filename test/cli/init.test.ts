@@ -73,6 +73,19 @@ async function company(trouble: Trouble = 'healthy') {
 }
 
 type Company = Awaited<ReturnType<typeof company>>;
+/** As a person sets them who keeps keys in variables. */
+const variablesOfAll = ({
+  secrets: { managementKey, integrationKey, umbrellaApiKey, umbrellaKeyAdmin },
+}: Company): [string, string][] => [
+  ['ACME_MSP_CW_PUBLIC_KEY', managementKey.publicKey],
+  ['ACME_MSP_CW_PRIVATE_KEY', managementKey.privateKey],
+  ['ACME_MSP_UMBRELLA_MEMBER_PUBLIC_KEY', integrationKey.publicKey],
+  ['ACME_MSP_UMBRELLA_MEMBER_PRIVATE_KEY', integrationKey.privateKey],
+  ['ACME_MSP_UMBRELLA_KEY', umbrellaApiKey.key],
+  ['ACME_MSP_UMBRELLA_SECRET', umbrellaApiKey.secret],
+  ['ACME_MSP_UMBRELLA_KEY_ADMIN_KEY', umbrellaKeyAdmin.key],
+  ['ACME_MSP_UMBRELLA_KEY_ADMIN_SECRET', umbrellaKeyAdmin.secret],
+];
 const all = ({ begin, where, management, objects, inUse, umbrella }: Company): Turn[] => [
   ...begin,
   ...where,
@@ -86,6 +99,24 @@ const file = () => join(folder, 'tenants.yaml');
 const init = (at: Company, turns: readonly Turn[], world: Partial<CliIo> = {}) =>
   converse(['init', '-f', file(), '--umbrella', at.simulator.umbrellaUrl], turns, { ...looks, ...world });
 const plain = (text: string) => text.replaceAll(/\s+/g, ' ');
+
+/** The half of each pair that nobody may see. */
+const privateHalves = ({
+  secrets: { managementKey, integrationKey, umbrellaApiKey, umbrellaKeyAdmin },
+}: Company): string[] => [
+  managementKey.privateKey,
+  integrationKey.privateKey,
+  umbrellaApiKey.secret,
+  umbrellaKeyAdmin.secret,
+];
+/** All that was written, but for the files that are there to hold keys. */
+const written = (): string =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => !path.startsWith(join(folder, 'secrets')))
+    .map((path) => readFileSync(path, 'utf8'))
+    .join('\n');
 
 describe('init', () => {
   it('writes a file that apply reads, with every key in a file of its owner’s alone, and writes to no vendor', async () => {
@@ -177,6 +208,103 @@ describe('init', () => {
     expect(plain(ran.err)).toContain('✗ That is no GUID');
     expect(plain(ran.err)).toContain('✗ That is nobody’s client id.');
   });
+
+  it('looks at both vendors with each answer, before it asks for the next one', async () => {
+    const at = await company();
+    const tried: string[] = [];
+    const doctor: CliIo['doctor'] = async (request) => {
+      const { connectwise, umbrella } = request.input!;
+      const given = { ...connectwise, ...umbrella };
+      const pairs = ['managementKey', 'integrationKey', 'apiKey', 'keyAdmin'].filter((name) => name in given);
+      const before = at.simulator.world.journal.query({}).length;
+      const seen = await looks.doctor(request);
+      const calls = at.simulator.world.journal.query({}).length - before;
+      const objects = connectwise.role.name === 'Umbrella-2' ? ['role'] : [];
+      tried.push(`${[...objects, ...pairs].join(' ')}: ${calls > 0 ? 'asked' : 'nobody was asked'}`);
+      return seen;
+    };
+    const { objects: _, ...rest } = at;
+    const objects: Turn[] = [
+      ['Its security role', 'Umbrella-2'],
+      ['Its two API members', 'nobody-a nobody-b'],
+      ['Do you have both halves', 'n'],
+    ];
+    const ran = await init(
+      at,
+      [...all({ ...rest, objects, inUse: [] }), ['Apply it to the service now', 'no']],
+      { doctor },
+    );
+    expect(ran.left).toEqual([]);
+    expect(tried).toEqual([
+      ': asked',
+      'managementKey: asked',
+      'role managementKey: asked',
+      'role managementKey apiKey: asked',
+      'role managementKey apiKey keyAdmin: asked',
+    ]);
+    // What is not there yet is told, and is no reason to ask again.
+    expect(plain(ran.err)).toMatch(/[✗!] .*Umbrella-2.*[✗!] .*nobody-a/);
+  });
+
+  const wrong = 'of-nobody-at-all';
+  test.each<[string, 'inUse' | 'apiKey' | 'keyAdmin', RegExp]>([
+    ['the key that is in Umbrella', 'inUse', /✗ ConnectWise refuses the key/],
+    ['Umbrella’s API key', 'apiKey', /✗ Umbrella refuses the key/],
+    ['a KeyAdmin key', 'keyAdmin', /✗ It was refused/],
+  ])(
+    'tells at once that %s is wrong, asks again, and shows and keeps nothing of it',
+    async (_, which, words) => {
+      const at = await company();
+      const refused = (labels: string[]): Turn[] => [
+        ...labels.map((label): Turn => [label, wrong]),
+        ['Type it again', ''],
+      ];
+      const turns: Turn[] = [...at.begin, ...at.where, ...at.management, ...at.objects];
+      if (which === 'inUse') {
+        turns.push(...at.inUse.slice(0, 2), ...refused(['Public key', 'Private key']), ...at.inUse.slice(2));
+      } else turns.push(['Do you have both halves', 'n']);
+      const split = { inUse: 0, apiKey: 1, keyAdmin: 4 }[which];
+      turns.push(
+        ...at.umbrella.slice(0, split),
+        ...(which === 'inUse' ? [] : refused(['Key (not shown)', 'Secret (not shown)'])),
+        ...at.umbrella.slice(split),
+        ['Apply it to the service now', 'no'],
+      );
+      const ran = await init(at, turns);
+      expect(ran.left).toEqual([]);
+      expect(ran.code).toBe(EXIT.ok);
+      expect(plain(ran.err)).toMatch(words);
+      const kept = readdirSync(join(folder, 'secrets', 'acme-msp')).map((name) =>
+        readFileSync(join(folder, 'secrets', 'acme-msp', name), 'utf8'),
+      );
+      for (const text of [written(), ran.out, ran.err, ...kept]) expect(text).not.toContain(wrong);
+    },
+  );
+
+  it.each(['files', 'variables'])(
+    'has each private half in no place but its own, with keys in %s',
+    async (where) => {
+      const at = await company();
+      const begin: Turn[] = [...at.begin.slice(0, 2), ['Keys in', where]];
+      const turns: Turn[] = [...all({ ...at, begin }), ['Apply it to the service now', null]];
+      // Also of what is kept while it is interrupted.
+      for (const rest of [turns, [['Apply it to the service now', 'no'] as const]]) {
+        const env = rest !== turns && where === 'variables' ? Object.fromEntries(variablesOfAll(at)) : {};
+        const ran = await init(at, rest, { env });
+        expect(ran.left).toEqual([]);
+        for (const half of privateHalves(at)) expect(written() + ran.out + ran.err).not.toContain(half);
+      }
+      const yaml = readFileSync(file(), 'utf8');
+      expect(yaml.match(/\$\{(file|env):[^}]+\}/g)).toHaveLength(8);
+      const held = where === 'files' ? readdirSync(join(folder, 'secrets', 'acme-msp')) : [];
+      const texts = held.map((name) =>
+        readFileSync(join(folder, 'secrets', 'acme-msp', name), 'utf8').trim(),
+      );
+      expect(texts.filter((text) => privateHalves(at).includes(text)).toSorted()).toEqual(
+        where === 'files' ? privateHalves(at).toSorted() : [],
+      );
+    },
+  );
 
   it('goes on where it was left, and asks nothing twice', async () => {
     const at = await company();

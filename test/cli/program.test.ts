@@ -132,6 +132,37 @@ describe('what people read', () => {
     expect(out).not.toContain('AsSpecified');
   });
 
+  test.each<[string, Record<string, number>, string[]]>([
+    ['the brake holds', { FleetBraked: 40 }, ['Braked 40 held by the brake']],
+    [
+      'wait for the hour to be over',
+      { RepairCapReached: 3 },
+      ['Capped 3 wait: the fleet made as many repairs in this hour as it may'],
+    ],
+    [
+      'do the one or the other',
+      { FleetBraked: 40, RepairCapReached: 3 },
+      ['Braked 40 held by the brake', 'Capped 3 wait: the fleet made as many repairs in this hour as it may'],
+    ],
+    ['do neither', {}, []],
+  ])('tells of a fleet how many %s', async (_, held, told) => {
+    const conditions = Object.entries(held).map(([reason, count]) => ({
+      type: 'Braked' as const,
+      status: 'True' as const,
+      reason,
+      count,
+    }));
+    const braked = Object.values(held).reduce((sum, count) => sum + count, 0);
+    const body = { ...canned.fleet, conditions, braked };
+    const { out } = await withService(['fleet'], {}, { 'GET /fleet': answer(body) });
+    const [head = '', ...tables] = out.split('\n\n');
+    const lines = head.split('\n').map((line) => line.trim().replaceAll(/ +/g, ' '));
+    expect(lines.filter((line) => /^(Braked|Capped)/.test(line))).toEqual(told);
+    const rows = tables.join('\n').matchAll(/^(\d+) +Braked +True +(\w+)$/gm);
+    expect(Object.fromEntries([...rows].map(([, count, reason]) => [reason, Number(count)]))).toEqual(held);
+    expect(tooWide(out)).toEqual([]);
+  });
+
   describe('a command for many tenants', () => {
     const look = {
       dryRun: true,

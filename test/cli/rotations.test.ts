@@ -100,7 +100,7 @@ describe('what people read of a rotation', () => {
     const { out } = await told({});
     expect(tooWide(out)).toEqual([]);
     expect(out).toMatch(/Rotation of the Umbrella key\n {2}Phase +Resting, for 1h \(number 2\)\n/);
-    expect(plain(out)).toContain('aa9a0c1d22ab44ef → bb9a0c1d22ab44ef Shared by acme, birch');
+    expect(plain(out)).toContain('aa9a0c1d22ab44ef → bb9a0c1d22ab44ef Shared with 1 other tenant');
     expect(out).toMatch(/Stuck +The old key is still used/);
     expect((await told({ phase: 'Completed' })).out).not.toContain('Rotation of the Umbrella key');
   });

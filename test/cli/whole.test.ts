@@ -1,9 +1,16 @@
+import { stripVTControlCharacters } from 'node:util';
 import type { Command } from 'commander';
 import { describe, expect, it, test } from 'vitest';
 import { EXIT, type CliIo } from '../../src/cli/io.ts';
 import { buildProgram } from '../../src/cli/program.ts';
 import { widthOf } from '../../src/cli/table.ts';
-import type { BrakeView, EventView, RunDetail, TokenView } from '../../src/reconciler/commands.ts';
+import type {
+  AuditRecord,
+  BrakeView,
+  EventView,
+  RunDetail,
+  TokenView,
+} from '../../src/reconciler/commands.ts';
 import { rotations, rotatingStatus } from './canned-rotations.ts';
 import * as canned from './canned.ts';
 import { fakeService, run, type Routes } from './harness.ts';
@@ -53,6 +60,21 @@ const token: TokenView = {
   createdBy: 'admin',
   expiresAt: null,
   lastUsedAt: AT,
+};
+const entry: AuditRecord = {
+  id: '7',
+  at: AT,
+  actor: 'ci',
+  tokenId: ID,
+  role: 'admin',
+  address: '2001:db8:85a3:8d3:1319:8a2e:370:7348',
+  requestId: ID,
+  action: 'tenant.replace',
+  tenantId: 'acme',
+  subject: ID,
+  reason: 'the yearly audit',
+  before: { spec: { mode: 'observe' } },
+  after: { spec: { mode: 'repair' } },
 };
 const adoption = {
   ...canned.plan,
@@ -123,6 +145,7 @@ const READING: Record<string, { args: string[]; route: string; body: unknown; ke
       'lastRun',
       'trigger',
       'nextReconcileAt',
+      'waiting',
     ],
   },
   plan: {
@@ -184,6 +207,12 @@ const READING: Record<string, { args: string[]; route: string; body: unknown; ke
     body: { items: [runDetail], next: null },
     keys: Object.keys(runDetail),
   },
+  audit: {
+    args: ['audit'],
+    route: 'GET /audit',
+    body: { items: [entry], next: '7' },
+    keys: ['items', 'next'],
+  },
   brake: { args: ['brake'], route: 'GET /brakes', body: { items: [brake] }, keys: Object.keys(brake) },
   token: { args: ['token'], route: 'GET /tokens', body: { items: [token] }, keys: Object.keys(token) },
 };
@@ -200,7 +229,7 @@ async function asked(args: string[], routes: Routes, world: World = {}) {
 
 /** Names, words and paths as long as any that a vendor or a person may give. */
 const NAMED = new Set(
-  'name customer message reason by detail subject member path desired observed summary why because waitsFor claimedBy trigger fingerprint id tenant tenantId company'.split(
+  'name customer message reason by detail subject member path desired observed summary why because waitsFor claimedBy trigger fingerprint id tenant tenantId company actor address action title steps evidence closedBy'.split(
     ' ',
   ),
 );
@@ -236,6 +265,22 @@ describe('whatever is shown', () => {
     expect(Object.keys(first as object).toSorted()).toEqual(one.keys.toSorted());
   });
 
+  test.each(names)(
+    '%s has colours on a terminal alone, takes none of its width for them, and never of --json',
+    async (name) => {
+      const one = READING[name]!;
+      const seen = async (args: string[], env: Record<string, string> = {}, body = one.body) =>
+        (await asked(args, routesOf({ ...one, body }), { terminal: true, env })).out;
+      const coloured = await seen(one.args);
+      expect(coloured).toContain('\u001b[');
+      expect(stripVTControlCharacters(coloured)).toBe((await asked(one.args, routesOf(one))).out);
+      const long = stripVTControlCharacters(await seen(one.args, {}, lengthened(one.body)));
+      expect(long.split('\n').filter((line) => widthOf(line) > 80)).toEqual([]);
+      expect(await seen(one.args, { NO_COLOR: '1' })).not.toContain('\u001b');
+      expect(await seen([...one.args, '--json'], { FORCE_COLOR: '1' })).not.toContain('\u001b');
+    },
+  );
+
   test.each<[string, Record<string, string>, boolean, boolean]>([
     ['a terminal', {}, true, true],
     ['a pipe', {}, false, false],
@@ -265,8 +310,9 @@ const ASKING: Record<string, string[]> = {
   reveal: ['reveal', ID, '--reason', 'x'],
 };
 /** They need no service, or a file or a terminal first: their own tests have them. */
-const ALONE =
-  'apply diff schema init credential doctor vault serve migrate simulate demo completion audit'.split(' ');
+const ALONE = 'apply diff schema init credential doctor vault serve migrate simulate demo completion'.split(
+  ' ',
+);
 
 const commandsOf = (): Command[] => {
   const io = { scenarios: ['demo'], env: {}, user: 'jamie' } as unknown as CliIo;

@@ -6,7 +6,7 @@ import {
   inWords,
   mostBefore,
   signatureOf,
-  sightings,
+  sightings as sightingsUnder,
   trips,
   underBrake,
   whyBraked,
@@ -33,6 +33,9 @@ import {
   rowsWith,
   specWith,
 } from './fixtures.ts';
+
+const sightings = (now: Parameters<typeof sightingsUnder>[0], earlier: Before) =>
+  sightingsUnder(now, earlier, null);
 
 const HOLD: Hold = { id: '0190-7f2c', signatures: ['members.*.active different'], setAt: at };
 
@@ -126,7 +129,7 @@ function judged(parts: Parameters<typeof factsWith>[0], change: Partial<Drift> =
     ...change,
   }));
   const conditions = evaluate(circumstances({ spec, facts }), 1, []);
-  return { spec, credentials: held(), drift, plan: wished, conditions };
+  return { spec, facts, credentials: held(), drift, plan: wished, conditions, observedAt: at };
 }
 
 const before = (change: Partial<Before> = {}): Before => ({

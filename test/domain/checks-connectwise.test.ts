@@ -381,6 +381,12 @@ describe('RoleReady', () => {
       }),
     ],
     [
+      'roles cannot be read, and which role the key’s member has was never seen',
+      'Unknown NotSeen',
+      /list of roles was never seen/,
+      facts({ ...unreadable, members: undefined, integrationKey: alive({ levels: weak }) }),
+    ],
+    [
       'roles cannot be read, and the key is a stranger’s',
       'Unknown NotSeen',
       /list of roles was never seen/,
@@ -489,6 +495,12 @@ describe('TableSetupReady', () => {
       facts({
         members: { items: [memberWith({ role: { id: 9, name: 'Other' } })], controlSeen: true },
       }),
+    ],
+    [
+      'which role the key’s member has was never seen',
+      'Unknown NotReadable',
+      /of umbrella-a with the role Umbrella shows the allow list/,
+      facts({ members: undefined }),
     ],
     [
       'the key may not read the list',

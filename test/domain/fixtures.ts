@@ -144,7 +144,7 @@ export const credential = (parts: Partial<HeldCredential> = {}): HeldCredential 
 export const candidateWith = (parts: Partial<HeldCredential> = {}): HeldCredential =>
   credential({ id: 'key-2', fingerprint: 'fp-2', state: 'candidate', createdAt: ago(MINUTE), ...parts });
 
-export const MANAGEMENT = credential({ id: 'key-m', purpose: 'management', member: null });
+const MANAGEMENT = credential({ id: 'key-m', purpose: 'management', member: null });
 export const UMBRELLA_API = credential({ id: 'key-u', purpose: 'umbrella-api', member: null });
 export const KEY_ADMIN = credential({ id: 'key-k', purpose: 'umbrella-key-admin', member: null });
 
@@ -192,7 +192,7 @@ export const healthyValues = (): FactValues => ({
 export const FACT_NAMES = Object.keys(healthyValues()) as FactName[];
 
 /** The pair of `held()` that each fact tells something of; the others tell of none. */
-export const TELLS_OF: Partial<Record<FactName, string>> = {
+const TELLS_OF: Partial<Record<FactName, string>> = {
   management: 'key-m',
   members: 'key-m',
   roles: 'key-m',
@@ -300,7 +300,7 @@ export const refusal: fc.Arbitrary<Failure> = fc.constantFrom<Failure>(
   { kind: 'Invalid', fields: [], detail: 'InvalidObject' },
 );
 
-export const level: fc.Arbitrary<Level> = fc.constantFrom('None', 'My', 'All');
+const level: fc.Arbitrary<Level> = fc.constantFrom('None', 'My', 'All');
 export const functionLevels = fc.record({ add: level, edit: level, delete: level, inquire: level });
 
 const rows: fc.Arbitrary<LevelRow[]> = fc.oneof(
@@ -317,7 +317,7 @@ const allowList = fc.constantFrom<(string[] | null)[]>(
   null,
 );
 
-export const proofOf = (id: fc.Arbitrary<string>): fc.Arbitrary<KeyProof> =>
+const proofOf = (id: fc.Arbitrary<string>): fc.Arbitrary<KeyProof> =>
   fc.oneof(
     fc
       .record({ id, member: fc.option(memberName), rows, allowList })
@@ -363,7 +363,7 @@ const keyFact: fc.Arbitrary<UmbrellaKeyFact | null> = fc.option(
     .map((expiresAt) => ({ name: 'parasol', scopes: [], expiresAt })),
 );
 
-export const values: { [Name in FactName]: fc.Arbitrary<FactValues[Name]> } = {
+const values: { [Name in FactName]: fc.Arbitrary<FactValues[Name]> } = {
   site: fc.constantFrom<FactValues['site']>(
     { state: 'answers', companyName: 'Acme MSP', codebase: 'v2025_1/' },
     { state: 'company-unknown' },
@@ -395,7 +395,7 @@ export const values: { [Name in FactName]: fc.Arbitrary<FactValues[Name]> } = {
 };
 
 /** A value seen some time ago, or a failure, or a value and a failure since, or nothing at all. */
-export const remembered = <T>(
+const remembered = <T>(
   value: fc.Arbitrary<T>,
   { ages = age, tellsOf = null }: { ages?: fc.Arbitrary<number>; tellsOf?: string | null } = {},
 ) =>

@@ -235,6 +235,21 @@ const SAME: Setting = { ...USUAL, tenant: 'same member' };
 describe('what went wrong once', () => {
   test.each<[string, Setting, Event[]]>([
     [
+      'a rollback believed by an attestation of long ago that Umbrella had the old key again',
+      { ...USUAL, given: false, quiet: true },
+      [
+        day,
+        { do: 'rotate' },
+        look(),
+        key(),
+        look(),
+        { do: 'claim' },
+        { do: 'rollback' },
+        minutes,
+        { do: 'install' },
+      ],
+    ],
+    [
       'the only member was switched off when its first rotation was taken back',
       { ...SAME, given: false, quiet: true },
       [look(), { do: 'rollback' }, look()],
@@ -269,6 +284,40 @@ describe('what went wrong once', () => {
       'a key that was deleted as its rotation was taken back was waited for, for ever',
       { ...USUAL, tenant: 'not dedicated' },
       [look(), { do: 'compromise' }, day, { do: 'rollback' }, { do: 'delete' }, day],
+    ],
+    [
+      'a key in Umbrella was thrown away when a rollback was asked for, taken back and asked for again',
+      USUAL,
+      [look(), day, { do: 'rollback' }, look(), look(), { do: 'rotate' }, look(), { do: 'rollback' }, look()],
+    ],
+    [
+      'a pair that was given to a rotation that is held and taken back was called the one in use',
+      { ...USUAL, window: true },
+      [
+        day,
+        key(),
+        { do: 'rollback' },
+        { do: 'mode', mode: 'observe', paused: 'not' },
+        { do: 'advance', ms: 13 * HOUR },
+        look(),
+        { do: 'rotate' },
+        { do: 'advance', ms: 13 * HOUR },
+        key(),
+      ],
+    ],
+    [
+      'the key that a rollback was to retire was still to be deleted after the rollback was taken back',
+      { ...USUAL, unmapped: true },
+      [
+        look(),
+        day,
+        look({ keys: 'fails' }, 'rollback'),
+        day,
+        { do: 'release' },
+        { do: 'advance', ms: 2 * DAY },
+        look(),
+        { do: 'rotate' },
+      ],
     ],
   ])('%s', async (_, chosen, events) => {
     const world = await play(chosen, events);

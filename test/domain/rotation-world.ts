@@ -24,6 +24,7 @@ import type {
   Vendors,
 } from '../../src/reconciler/ports.ts';
 import { ADMIN_ROLE, exactRows, memberWith, NOW, PARASOL, ROLE, TYPE } from './fixtures.ts';
+import { UNTOUCHED } from '../support/handoff.ts';
 
 /**
  * A world of one tenant in memory: both vendors as far as a rotation meets them, what the store promises, and people.
@@ -241,7 +242,8 @@ export class World {
           ? ok({ member: key.member, levels: exactRows() })
           : failed(REFUSED);
       },
-      tableSetup: () => calls(() => [...PROCEDURE_ALLOW_LIST]),
+      tableSetup: async () =>
+        management || this.works(publicHalf) ? calls(() => [...PROCEDURE_ALLOW_LIST]) : failed(REFUSED),
       unreadable: () => calls(() => []),
       roles: () => calls(() => [ADMIN_ROLE, ROLE]),
       roleLevels: () => calls(exactRows),
@@ -469,6 +471,8 @@ export class World {
       connectwise: () => connectwise,
       umbrella: () => ({}) as ReturnType<Vendors['umbrella']>,
       callsOf: () => ({ reads: 0, writes: this.journal.length }),
+      reserve: () => Promise.resolve({ given: true, calls: [] }),
+      giveBack: () => undefined,
       kindsOf: () => ({}),
       close: () => Promise.resolve(),
     };
@@ -491,6 +495,7 @@ export class World {
       failures: 0,
       brake: null,
       nextReconcileAt: null,
+      waiting: null,
     };
   }
 
@@ -510,6 +515,7 @@ export class World {
           sighted: [],
           acceptances: [],
         }),
+      defer: () => Promise.resolve(false),
       sight: () => Promise.resolve({ brake: null, news: [] }),
       openIntent: (_, intent, { generation, decisions, rotation }) => {
         if (this.#weather.crash === 'before a write') {
@@ -557,7 +563,7 @@ export class World {
         )
           continue;
         const { change: _, ...opened } = change;
-        this.handoffs.push({ ...opened, ...NEW_HANDOFF, tenantId: this.spec.id, openedAt: at });
+        this.handoffs.push({ ...opened, ...UNTOUCHED, tenantId: this.spec.id, openedAt: at });
         continue;
       }
       const known = this.handoffs.find(({ id }) => id === change.id);
@@ -706,21 +712,6 @@ const VAULT: Vault = {
   open: (sealed) => Promise.resolve(pairOf(sealed)),
   fingerprint: ({ publicHalf }) => `fp-${publicHalf}`,
 };
-
-const NEW_HANDOFF = {
-  state: 'open',
-  overdueSince: null,
-  claimedBy: null,
-  claimedAt: null,
-  submittedBy: null,
-  submittedAt: null,
-  attested: false,
-  revealedAt: null,
-  revealedTo: null,
-  closedAt: null,
-  automation: null,
-  evidence: null,
-} as const;
 
 const CLAIMED = {
   claim: { tenantId: 'acme', token: 1, owner: 'replica', until: NOW.toISOString() },

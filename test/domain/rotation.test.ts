@@ -414,6 +414,13 @@ describe('a rollback', () => {
     expect(advanced(plain, { target: 'unseen' })).toEqual({ ...plain, wish: null });
   });
 
+  it('that was led forward again goes back the long way, whatever phase it is in: its key may be in Umbrella since', () => {
+    for (const phase of ['PreparingMember', 'AwaitingKey', 'Verifying', 'AwaitingInstall'] as const) {
+      const now = advanced(back(phase, { turned: true, installable: null }), { target: 'unseen' });
+      expect(now).toMatchObject({ phase: 'PreparingMember', reversed: true, undoing: false });
+    }
+  });
+
   it('puts no other member in the place of the one that goes back', () => {
     const now = advanced(back('Overlap'), { target: 'spent' });
     expect(now).toMatchObject({ target: 'umbrella-a', notices: [] });

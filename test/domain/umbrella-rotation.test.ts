@@ -101,7 +101,7 @@ describe('the next step', () => {
       'a pair of it is somebody’s KeyAdmin key',
       rotationOf(),
       { adminsOf: () => ['birch'] },
-      ['wait', 'Pending', expect.stringContaining('KeyAdmin key of birch')],
+      ['wait', 'Pending', expect.stringContaining('KeyAdmin key of ‹birch¦birch¦another tenant›')],
     ],
     [
       'its key is there, and its secret is not',

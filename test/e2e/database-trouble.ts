@@ -4,7 +4,6 @@ import {
   database,
   folder,
   isSettled,
-  network,
   simulator,
   startService,
   statusWhen,
@@ -13,6 +12,7 @@ import {
   verdict,
   type Service,
 } from './harness.ts';
+import { network } from '../support/network.ts';
 
 interface Part {
   part: string;

@@ -2,7 +2,6 @@ import { spawn, type ChildProcess, type ChildProcessByStdio } from 'node:child_p
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
@@ -153,7 +152,7 @@ export interface ServiceOptions extends ProcessOptions {
 }
 
 export const KEK = randomBytes(32).toString('base64');
-export const TOKEN = randomBytes(32).toString('hex');
+const TOKEN = randomBytes(32).toString('hex');
 
 /** How long a service may take to listen on a busy machine; a bound, not a measurement. */
 const START_WITHIN_MS = 60_000;
@@ -177,6 +176,9 @@ export function launchService(options: ServiceOptions): Running {
     env: {
       PARASOL_PORT: '0',
       PARASOL_DATA: data,
+      // As for the simulator: tests run many reconciles in one minute.
+      PARASOL_CONNECTWISE_SHARE: '1000',
+      PARASOL_UMBRELLA_SHARE: '1000',
       ...(databaseUrl === null ? {} : { DATABASE_URL: databaseUrl }),
       ...(kek === null ? {} : { PARASOL_KEK: kek }),
       ...(token === null ? {} : { PARASOL_ADMIN_TOKEN: token }),
@@ -186,7 +188,7 @@ export function launchService(options: ServiceOptions): Running {
 }
 
 /** Waits until a launched service listens. */
-export async function listening(running: Running, options: ServiceOptions): Promise<Service> {
+async function listening(running: Running, options: ServiceOptions): Promise<Service> {
   const lines = () => linesOf(running.stdout());
   const url = await until(
     'the service listens',
@@ -441,66 +443,4 @@ export async function processesIn(path: string): Promise<number[]> {
     if (place === path || place.startsWith(`${path}/`)) found.push(Number(entry));
   }
   return found;
-}
-
-/** A network between the service and its database, that a test takes away. */
-export interface Network extends AsyncDisposable {
-  /** The database's address through it. */
-  url: string;
-  /** Every connection breaks, and none can be made. */
-  cut(): void;
-  /** Nothing passes any more, and nobody is told. */
-  freeze(): void;
-  /** As before; what was frozen arrives late. */
-  restore(): void;
-}
-
-export async function network(databaseUrl: string): Promise<Network> {
-  const target = new URL(databaseUrl);
-  const pairs = new Set<readonly [Socket, Socket]>();
-  let state: 'up' | 'cut' | 'frozen' = 'up';
-  const server = createServer((near) => {
-    near.on('error', () => near.destroy());
-    if (state === 'cut') return void near.destroy();
-    const far = connect({ host: target.hostname, port: Number(target.port) });
-    far.on('error', () => near.destroy());
-    const pair = [near, far] as const;
-    pairs.add(pair);
-    near.on('close', () => {
-      pairs.delete(pair);
-      far.destroy();
-    });
-    far.on('close', () => near.destroy());
-    near.pipe(far);
-    far.pipe(near);
-    if (state === 'frozen') for (const socket of pair) socket.pause();
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const through = new URL(databaseUrl);
-  through.hostname = '127.0.0.1';
-  through.port = String((server.address() as AddressInfo).port);
-  const destroyAll = () => {
-    for (const [near] of pairs) near.destroy();
-  };
-  return {
-    url: through.href,
-    cut() {
-      state = 'cut';
-      destroyAll();
-    },
-    freeze() {
-      state = 'frozen';
-      for (const socket of [...pairs].flat()) socket.pause();
-    },
-    restore() {
-      state = 'up';
-      for (const socket of [...pairs].flat()) socket.resume();
-    },
-    async [Symbol.asyncDispose]() {
-      destroyAll();
-      server.close();
-      await once(server, 'close');
-    },
-  };
 }

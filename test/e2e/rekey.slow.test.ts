@@ -13,7 +13,6 @@ import {
   folder,
   KEK,
   launchService,
-  network,
   reconciled,
   run,
   simulator,
@@ -24,6 +23,7 @@ import {
   until,
   type Database,
 } from './harness.ts';
+import { network } from '../support/network.ts';
 
 expectNothingLeft();
 

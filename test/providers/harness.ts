@@ -1,29 +1,13 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { Secret, type KeyPair } from '../../src/domain/secret.ts';
 import { tenantSpecSchema, type TenantSpec } from '../../src/domain/tenant.ts';
 import { createVendors, type Timers, type VendorsOptions } from '../../src/providers/index.ts';
-import type { CallContext, Vendors, WritePass } from '../../src/reconciler/ports.ts';
+import type { ApiKeyPass, CallContext, Vendors, WritePass } from '../../src/reconciler/ports.ts';
 import type { JournalEntry, ScenarioOptions, Trouble, World } from '../../src/simulator/index.ts';
 import { start, START } from '../simulator/harness.ts';
-
-const open: Vendors[] = [];
-const serving: Server[] = [];
-
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((vendors) => vendors.close()));
-  await Promise.all(
-    serving.splice(0).map(
-      (server) =>
-        new Promise((resolve) => {
-          server.close(resolve);
-          server.closeAllConnections();
-        }),
-    ),
-  );
-});
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -42,7 +26,13 @@ export async function serve(handle: Handler, tls?: { key: string; cert: string }
     handle(request, response);
   };
   const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
-  serving.push(server);
+  onTestFinished(
+    () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   return { url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`, requests };
@@ -93,7 +83,7 @@ export class TestTimers implements Timers {
 /** Vendors that wait for nothing between tries, closed with the test. */
 export function vendorsFor(options: VendorsOptions = {}): Vendors {
   const vendors = createVendors({ retries: { times: 2, firstDelayMs: 0 }, ...options });
-  open.push(vendors);
+  onTestFinished(() => vendors.close());
   return vendors;
 }
 
@@ -126,6 +116,11 @@ export function passFor(roleId: number | null, fields: Partial<WritePass> = {}):
     confirm: () => Promise.resolve(true),
     ...fields,
   };
+}
+
+/** A pass that lets the making of a key of that name out. */
+export function passForKey(name: string): ApiKeyPass {
+  return { name, deletable: new Set(), pause: null, confirm: () => Promise.resolve(true) };
 }
 
 export function specFor(

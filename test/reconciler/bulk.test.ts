@@ -100,7 +100,33 @@ describe('a reconcile of many tenants', () => {
     const before = await triggers(ids);
     const answers = await Promise.all([1, 2, 3].map(() => confirm(of(name), confirmation!.token)));
     expect(answers.filter(({ ok }) => ok)).toHaveLength(1);
+    expect(answers.flatMap((answer) => refusal(answer) ?? [])).toEqual(
+      [1, 2].map(() => ({ kind: 'conflict', message: expect.stringContaining('done already') })),
+    );
     expect(await triggers(ids)).toEqual(before.map((seq) => seq + 1));
+  });
+
+  test('is known as done to who confirms again, for a day, and though one of them is gone by then', async () => {
+    const { ids } = await team({}, {});
+    const { confirmation } = await look(named(...ids));
+    const { token } = confirmation!;
+    value(await confirm(named(...ids), token));
+    const before = await triggers(ids);
+    await desk.store.pool.query('delete from tenants where id = $1', [ids[1]]);
+    await look(EVERYBODY);
+    expect(refusal(await confirm(named(...ids), token))).toMatchObject({
+      kind: 'conflict',
+      message: expect.stringContaining('Nothing was done again'),
+    });
+    for (const [commands, filter] of [
+      [as({ tokenId: 'token-of-bo' }), named(...ids)],
+      [as(), named(ids[0]!)],
+    ] as const) {
+      expect(refusal(await confirm(filter, token, commands))).toMatchObject({ kind: 'invalid' });
+    }
+    await desk.store.pool.query("update confirmations set expires_at = expires_at - interval '1 day'");
+    expect(refusal(await confirm(named(...ids), token))).toMatchObject({ kind: 'invalid' });
+    expect(await triggers([ids[0]!])).toEqual(before.slice(0, 1));
   });
 
   test('is refused, and tells who came and who went, where others are meant by now', async () => {

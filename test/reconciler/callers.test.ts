@@ -1,12 +1,16 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { inScope, type Caller, type Scope } from '../../src/domain/access.ts';
+import { namesOf, wordsFor } from '../../src/domain/shared-words.ts';
+import { EVERYBODY } from '../../src/domain/tenant-filter.ts';
+import { begin } from '../../src/domain/umbrella-rotation.ts';
 import type { Commands } from '../../src/reconciler/commands.ts';
 import {
   applied,
   connectwiseKey,
   input,
   leaving,
+  NOW,
   openDesk,
   pair,
   refusal,
@@ -217,6 +221,9 @@ describe('tenants outside of a scope', () => {
     boundTo({ tenants: ['mine-by-id', 'not-made-yet'], labels: [{ key: 'team', value: 'north' }] });
 
   const PAGE = { before: null, limit: 5 };
+  const EVENTS = { labels: [], tenant: null, types: [] };
+  const MANY = { reason: 'audit', confirmation: null };
+  const NOT_LONG = { met: () => false, ms: 1, signal: AbortSignal.timeout(60_000) };
   const EACH: [string, (commands: Commands, tenant: string, handoff: string) => Promise<unknown>][] = [
     ['tenant', (commands, id) => commands.tenant(id)],
     ['status', (commands, id) => commands.status(id)],
@@ -227,7 +234,18 @@ describe('tenants outside of a scope', () => {
     ['runs', (commands, id) => commands.runs(id, PAGE)],
     ['rotations', (commands, id) => commands.rotations(id)],
     ['audit', (commands, id) => commands.audit(id)],
+    ['adoption', (commands, id) => commands.adoption(id)],
+    ['a run', (commands, id) => commands.run(id, '01996f7e-0000-7000-8000-00000000dead')],
+    ['wait', (commands, id) => commands.waitForStatus(id, NOT_LONG)],
     ['reconcile', (commands, id) => commands.reconcile(id, 'look')],
+    [
+      'reconcile many',
+      (commands, id) => commands.reconcileMany({ ...MANY, filter: { ...EVERYBODY, ids: [id] } }),
+    ],
+    [
+      'rotate many',
+      (commands, id) => commands.rotateMany({ ...MANY, by: 'Ada', filter: { ...EVERYBODY, ids: [id] } }),
+    ],
     ['rotate', (commands, id) => commands.rotate(id, { ...ASKED, credential: 'integration' })],
     ['rotate the other', (commands, id) => commands.rotate(id, { ...ASKED, credential: 'umbrella-api' })],
     ['rollback', (commands, id) => commands.rollback(id, ASKED)],
@@ -265,6 +283,59 @@ describe('tenants outside of a scope', () => {
       before.rows,
     );
     expect(await desk.store.desk.tenants(['nobody'])).toEqual([]);
+  });
+
+  /** Those that are of no tenant and no hand-off, or that other tests ask. */
+  const OTHERS = {
+    'of themselves, in tokens.test.ts': ['tokens', 'createToken', 'revokeToken'],
+    'of all that one sees, below': [
+      'specs',
+      'tenants',
+      'fleet',
+      'fleetEvents',
+      'followEvents',
+      'brakes',
+      'auditLog',
+    ],
+    'of the whole fleet, which the API keeps from who is bound': ['brakes'],
+    'of who asks': ['as', 'noteRefusal', 'answerAutomation'],
+  };
+  test('are asked for by every command that there is', async () => {
+    const asked = new Set<string>();
+    const noting = new Proxy(mine(), {
+      get(commands, name: string) {
+        asked.add(name);
+        return Reflect.get(commands, name);
+      },
+    });
+    for (const [, ask] of EACH) await ask(noting, 'nobody', '01996f7e-0000-7000-8000-00000000dead');
+    const others = Object.values(OTHERS).flat();
+    expect(Object.keys(desk.commands).toSorted()).toEqual([...new Set([...asked, ...others])].toSorted());
+    expect(others.filter((name) => asked.has(name))).toEqual([]);
+  });
+
+  test('are counted, told and heard of by nobody', async () => {
+    const fleet = await mine().fleet([]);
+    expect(fleet.tenants.total).toBe(2);
+    const events = await mine().fleetEvents({ before: null, limit: 200 }, EVENTS);
+    expect(new Set(events.items.map(({ tenant }) => tenant))).toEqual(
+      new Set(['mine-by-id', 'mine-by-label']),
+    );
+    const heard: (string | null)[] = [];
+    const stop = await mine().followEvents(
+      { after: 0, filter: EVENTS },
+      {
+        take: (events) => void heard.push(...events.map(({ event }) => event.tenant)),
+        room: () => Promise.resolve(true),
+        beat() {},
+        gap() {},
+        end() {},
+      },
+    );
+    stop();
+    expect(new Set(heard)).toEqual(new Set(['mine-by-id', 'mine-by-label']));
+    const all = await mine().reconcileMany({ ...MANY, filter: EVERYBODY });
+    expect(value(all).tenants.map(({ id }) => id)).toEqual(['mine-by-id', 'mine-by-label']);
   });
 
   test('are in no list', async () => {
@@ -311,6 +382,94 @@ describe('tenants outside of a scope', () => {
     expect(refusal(asked)).toBe('labels: would take it out of what this token is bound to');
     // Who is bound by name keeps it whatever its labels are.
     value(await mine().replaceTenant(input('mine-by-id', { labels: { team: 'south' } }), null));
+  });
+});
+
+describe('callers who ask for the same tenants at the same moment', () => {
+  const SHARING = ['sharing-a', 'sharing-b', 'sharing-c'];
+  beforeAll(async () => {
+    const sharing = SHARING.map((id, index) =>
+      input(id, { umbrella: { apiKey: umbrellaKey('shared-u'), organizationId: String(index + 1) } }),
+    );
+    await applied(desk.commands, ...sharing);
+    const { pool } = desk.store;
+    await pool.query(
+      `update credentials set key_identity = 'shared' where tenant_id = any($1) and purpose = 'umbrella-api'`,
+      [SHARING],
+    );
+    const old = { identity: 'shared', fingerprint: desk.fingerprint('shared-u') };
+    const asked = { cause: 'person' as const, why: 'xenia left', by: 'xenia', tenant: 'sharing-b' };
+    const rotation = {
+      ...begin(1, asked, old, NOW),
+      phase: 'Resting',
+      tenants: SHARING,
+      held: wordsFor('sharing-b', 'sharing-b is in mode alert', 'another tenant may not be changed'),
+      evidence: [{ at: NOW.toISOString(), what: `The new key is in use for ${namesOf(SHARING)}.` }],
+    };
+    await pool.query(
+      `insert into umbrella_keys (id, origin, identity, rotation) values ('shared', 'https://x', 'shared', $1)`,
+      [rotation],
+    );
+  });
+
+  const READS = {
+    status: (commands: Commands, id: string) => commands.status(id),
+    customers: (commands: Commands, id: string) => commands.customers(id),
+    plan: (commands: Commands, id: string) => commands.plan(id),
+  };
+  test.each(Object.entries(READS))('%s: each is answered as what exists for them', async (_, read) => {
+    const alone = await read(desk.commands, 'sharing-b');
+    expect(alone).toMatchObject({ ok: true });
+    const query = vi.spyOn(desk.store.pool, 'query');
+    try {
+      const asking = [desk.commands, ...SHARING.map((id) => boundTo({ tenants: [id] }))];
+      const told = await Promise.all(
+        asking.map((commands) => Promise.all([...SHARING, 'nobody'].map((id) => read(commands, id)))),
+      );
+      // All of them are answered from what was read once.
+      expect(query.mock.calls.map(([asked]) => (asked as { name?: string }).name)).toEqual([
+        'parasol_tenant_record',
+      ]);
+      const [everybody, ...bound] = told;
+      const [first, second, third, nobody] = everybody!;
+      expect([first, second, third]).toMatchObject([{ ok: true }, { ok: true }, { ok: true }]);
+      const missing = (id: string): unknown => JSON.parse(JSON.stringify(nobody).replaceAll('nobody', id));
+      expect(bound).toEqual(
+        SHARING.map((own) => [
+          ...SHARING.map((id, place) => (id === own ? everybody![place] : missing(id))),
+          nobody,
+        ]),
+      );
+    } finally {
+      query.mockRestore();
+    }
+  });
+
+  test('learn of nobody else who shares their Umbrella key, not even by who asks beside them', async () => {
+    const [everybody, a, b] = await Promise.all([
+      Promise.all(SHARING.map((id) => desk.commands.status(id))),
+      boundTo({ tenants: ['sharing-a'] }).status('sharing-a'),
+      boundTo({ tenants: ['sharing-b'] }).status('sharing-b'),
+    ]);
+    const words = (answer: unknown) => JSON.stringify(answer);
+    expect(words(everybody)).toMatch(/sharing-a.*sharing-b.*sharing-c/);
+    expect(value(b).umbrellaRotation).toMatchObject({
+      by: 'xenia',
+      why: 'xenia left',
+      held: 'sharing-b is in mode alert',
+      tenants: ['sharing-b'],
+      others: 2,
+    });
+    expect(words(b)).not.toMatch(/sharing-[ac]/);
+    expect(value(a).umbrellaRotation).toMatchObject({
+      by: null,
+      why: 'A tenant that shares the key asked for it.',
+      held: 'another tenant may not be changed',
+      tenants: ['sharing-a'],
+      others: 2,
+      evidence: [{ what: 'The new key is in use for sharing-a, 2 other tenants.' }],
+    });
+    expect(words(a)).not.toMatch(/sharing-[bc]|xenia|alert/);
   });
 });
 

@@ -226,6 +226,7 @@ describe('the status', () => {
       lastRun: null,
       trigger: { requested: 1, handled: 0 },
       nextReconcileAt: expect.any(String),
+      waiting: null,
     });
   });
 

@@ -94,6 +94,29 @@ describe('a tenant', () => {
   });
 });
 
+test('a tenant that is paused while it goes keeps its members on, says both, and goes once it is resumed', async () => {
+  const acme = await healthy(OFF);
+  const before = membersOf(acme);
+  const asked = { by: 'ann', reason: 'a freeze' };
+  const fault = down(acme);
+  expect(words(await remove(acme))).toBe('done');
+  await acme.later();
+  await acme.ask((commands) => commands.pause('acme', { ...asked, until: null }));
+  acme.world.faults.remove(fault);
+  await acme.later();
+  expect(await isGone(acme)).toBe(false);
+  expect(membersOf(acme)).toEqual(before);
+  const status = await acme.ask((commands) => commands.status('acme'));
+  expect(status).toMatchObject({ value: { paused: true, deleting: { by: 'Jo' } } });
+  expect(await waitsFor(acme)).toMatch(
+    /umbrella-a to be seen switched off: .* It writes nothing meanwhile: ann paused it \(a freeze\)\.$/,
+  );
+  await acme.ask((commands) => commands.resume('acme', asked));
+  await acme.later();
+  expect(await isGone(acme)).toBe(true);
+  expect(membersOf(acme)).toContain('umbrella-a off');
+});
+
 describe('who gives up waiting', () => {
   it('says why, and the tenant goes with the next run; what was not seen is told', async () => {
     const acme = await healthy(OFF);

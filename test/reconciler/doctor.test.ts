@@ -346,7 +346,7 @@ function siteAnswering(codebase: string, samples: Sample[] = []): Vendors {
       companyInfo: () => Promise.resolve(ok({ companyName: 'Acme', codebase })),
       reads: () => ({
         mySecurity: refusing,
-        tableSetup: silent,
+        tableSetup: refusing,
         membersByIdentifier: silent,
         roles: silent,
         roleLevels: silent,
@@ -368,6 +368,8 @@ function siteAnswering(codebase: string, samples: Sample[] = []): Vendors {
       },
     }),
     callsOf: () => ({ reads: 0, writes: 0 }),
+    reserve: () => Promise.resolve({ given: true, calls: [] }),
+    giveBack: () => undefined,
     kindsOf: () => ({}),
     close: () => Promise.resolve(),
   };
@@ -417,7 +419,7 @@ test.each<
   expect(check(found, 'SiteAndClientId')).toMatchObject({ verdict, detail: expect.stringContaining(detail) });
 });
 
-test('a refused management key makes the client id suspect, and is not called with again', async () => {
+test('a refused management key makes the client id suspect, and no samples are taken with it', async () => {
   const { spec, clock, pairs } = await tenant();
   const vendors = siteAnswering('v2025_1/', [{ title: 'not to be seen', text: '' }]);
   const { management } = pairs;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { v7 as uuidV7 } from 'uuid';
 import type { BrakeBounds } from '../../src/domain/brake.ts';
-import { tenantSpecSchema, originFor, type Purpose, type TenantSpec } from '../../src/domain/tenant.ts';
+import { tenantSpecSchema, type Purpose, type TenantSpec } from '../../src/domain/tenant.ts';
 import { createVendors } from '../../src/providers/index.ts';
 import { createCommands } from '../../src/reconciler/create-commands.ts';
 import type { Commands, StatusView } from '../../src/reconciler/commands.ts';
@@ -15,6 +15,7 @@ import { createEnvelopes, createVault } from '../../src/vault/index.ts';
 import { TestClock } from '../providers/harness.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import { log, pair } from './harness.ts';
+import { sealed } from './sealed.ts';
 import { haveStandingClock, setStandingClock } from './standing-clock.ts';
 
 const RUN = { repairsPerHour: 1_000, rotationsInFlight: 20 };
@@ -154,20 +155,9 @@ export class Fleet implements AsyncDisposable {
       ['umbrella-api', pair(umbrellaApiKey.key, umbrellaApiKey.secret), null],
     ];
     return Promise.all(
-      given.map(async ([purpose, keyPair, member]) => {
-        const credentialId = uuidV7();
-        const origin = originFor(spec, purpose);
-        return {
-          id: credentialId,
-          purpose,
-          state: 'active' as const,
-          fingerprint: this.vault.fingerprint(keyPair),
-          member,
-          origin,
-          sealed: await this.vault.seal(keyPair, { tenantId, credentialId, purpose, origin }),
-          handoffId: null,
-        };
-      }),
+      given.map(([purpose, keyPair, member]) =>
+        sealed(this.vault, spec, uuidV7(), purpose, keyPair, { member }),
+      ),
     );
   }
 

@@ -7,7 +7,6 @@ import { Secret, secretPair, type KeyPair } from '../../src/domain/secret.ts';
 import { told } from '../../src/domain/told.ts';
 import {
   automationOrigin,
-  originFor,
   tenantSpecSchema,
   type Purpose,
   type TenantSpec,
@@ -33,6 +32,7 @@ import { createEnvelopes, createVault } from '../../src/vault/index.ts';
 import { TestClock, TestTimers } from '../providers/harness.ts';
 import { start } from '../simulator/harness.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import { sealed } from './sealed.ts';
 import { haveStandingClock, setStandingClock } from './standing-clock.ts';
 
 export const log = pino({ level: 'silent' });
@@ -198,13 +198,7 @@ export class Scene {
       );
     const credentials = await Promise.all(
       given.map((purpose) =>
-        this.#sealed(
-          purpose,
-          known[purpose],
-          'active',
-          purpose === 'integration' ? 'umbrella-a' : null,
-          null,
-        ),
+        this.#sealed(purpose, known[purpose], { member: purpose === 'integration' ? 'umbrella-a' : null }),
       ),
     );
     const applied = await store.desk.apply([
@@ -214,26 +208,8 @@ export class Scene {
     return this;
   }
 
-  async #sealed(
-    purpose: Purpose,
-    given: KeyPair,
-    state: NewCredential['state'],
-    member: string | null,
-    handoffId: string | null,
-  ): Promise<NewCredential> {
-    const id = this.#nextId();
-    const origin = originFor(this.spec, purpose);
-    const bound = { tenantId: 'acme', credentialId: id, purpose, origin };
-    return {
-      id,
-      purpose,
-      state,
-      fingerprint: this.vault.fingerprint(given),
-      member,
-      origin,
-      sealed: await this.vault.seal(given, bound),
-      handoffId,
-    };
+  #sealed(purpose: Purpose, given: KeyPair, parts: Partial<NewCredential>): Promise<NewCredential> {
+    return sealed(this.vault, this.spec, this.#nextId(), purpose, given, parts);
   }
 
   /** Another spec of the same tenant. */
@@ -274,13 +250,11 @@ export class Scene {
     await this.#atThisTime();
     const { publicKey, privateKey } = given;
     const member = to.member ?? 'umbrella-a';
-    const candidate = await this.#sealed(
-      'integration',
-      pair(publicKey, privateKey),
-      'candidate',
+    const candidate = await this.#sealed('integration', pair(publicKey, privateKey), {
+      state: 'candidate',
       member,
-      to.handoffId ?? null,
-    );
+      handoffId: to.handoffId ?? null,
+    });
     if (to.handoffId === undefined) {
       await store.desk.addCredential('acme', candidate, { events: [], cause: 'credential' });
       return;
@@ -458,7 +432,6 @@ export class Scene {
       if (await this.world.waitForHang(20)) this.timers.fire();
       return new Promise<boolean>((resolve) => setImmediate(resolve, false));
     };
-    // oxlint-disable-next-line no-await-in-loop -- one call is held after the other
     while (!(await Promise.race([ended, held()])));
     return run;
   }

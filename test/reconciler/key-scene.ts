@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import { Secret, type KeyPair } from '../../src/domain/secret.ts';
-import { originFor, tenantSpecSchema, type Purpose, type TenantSpec } from '../../src/domain/tenant.ts';
+import { tenantSpecSchema, type Purpose, type TenantSpec } from '../../src/domain/tenant.ts';
 import type { UmbrellaRotation } from '../../src/domain/umbrella-rotation.ts';
 import { createVendors } from '../../src/providers/index.ts';
 import type { Commands } from '../../src/reconciler/commands.ts';
@@ -14,6 +14,7 @@ import type { NewCredential, Vendors } from '../../src/reconciler/ports.ts';
 import { reconcile } from '../../src/reconciler/reconcile.ts';
 import {
   identifyPairs,
+  letRest,
   KEY_LOOP_DEFAULTS,
   rotateKey,
   type KeyDeps,
@@ -26,6 +27,7 @@ import { createEnvelopes, createVault } from '../../src/vault/index.ts';
 import { TestClock, TestTimers } from '../providers/harness.ts';
 import { start } from '../simulator/harness.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
+import { sealed } from './sealed.ts';
 import { haveStandingClock, setStandingClock } from './standing-clock.ts';
 
 let database: TestDatabase;
@@ -186,19 +188,8 @@ export class KeyScene {
     if (!applied.ok) throw new Error(applied.refusal.because);
   }
 
-  async sealed(spec: TenantSpec, purpose: Purpose, given: KeyPair): Promise<NewCredential> {
-    const id = this.nextId();
-    const origin = originFor(spec, purpose);
-    return {
-      id,
-      purpose,
-      state: 'active',
-      fingerprint: this.vault.fingerprint(given),
-      member: null,
-      origin,
-      sealed: await this.vault.seal(given, { tenantId: spec.id, credentialId: id, purpose, origin }),
-      handoffId: null,
-    };
+  sealed(spec: TenantSpec, purpose: Purpose, given: KeyPair): Promise<NewCredential> {
+    return sealed(this.vault, spec, this.nextId(), purpose, given);
   }
 
   /** A person gives a tenant another pair. */
@@ -243,7 +234,7 @@ export class KeyScene {
 
   async ask(tenant = 'acme', cause: KeyRequest['cause'] = 'person') {
     await identifyPairs(this.deps);
-    const request = { cause, by: 'ann', why: 'Ann asked for it.' };
+    const request = { cause, tenant, by: 'ann', why: 'Ann asked for it.' };
     const asked = await store.desk.requestKeyRotation(tenant, request, [], 'asked');
     return asked.ok ? 'asked' : asked.refusal;
   }
@@ -257,6 +248,7 @@ export class KeyScene {
     await this.#proveGiven(signal);
     await identifyPairs(this.deps);
     await store.pool.query('update umbrella_keys set next_run_at = now()');
+    await letRest(this.deps);
     for (let keys = 0; ; keys += 1) {
       const claim = await store.umbrellaKeys.take('test', KEY_LOOP_DEFAULTS.leaseMs);
       if (!claim) return keys;

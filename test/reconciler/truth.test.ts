@@ -332,6 +332,38 @@ describe('bad weather', () => {
   });
 });
 
+describe('a refusal that passes', () => {
+  test.each([
+    ['the integration key', 'umbrella-a'],
+    ['the management key', 'parasol'],
+  ])(
+    'of %s by one call is told as weather: no key is blamed, and nobody is asked for one',
+    async (_, actor) => {
+      const acme = await (await scene('healthy', { spec: EAGER })).apply();
+      await acme.reconcile();
+      const when = { operation: '/system/mySecurity', actor, times: 1 };
+      acme.world.addFault({ when, effect: { kind: 'status', status: 401 } });
+      await acme.later(MINUTE);
+      expect((await acme.told()).not.filter((one) => one.includes(' False '))).toEqual([]);
+      const { rotation, handoffs } = await acme.record();
+      expect({ rotation, handoffs }).toEqual({ rotation: null, handoffs: [] });
+      expect(acme.result.run.actions).toEqual([]);
+      await acme.later(MINUTE);
+      expect(await acme.told()).toEqual(TRUTHS.healthy);
+    },
+  );
+});
+
+test('a key that other calls are forbidden to, as one of a member that is off may be, is dead all the same', async () => {
+  const acme = await (await scene('key-dead', { spec: EAGER })).apply();
+  const when = { operation: '/system/mySecurity/customizeItems/' };
+  acme.world.addFault({ when, effect: { kind: 'status', status: 403 } });
+  await acme.reconcile();
+  expect((await acme.told()).not.filter((one) => one.includes(' False '))).toContainEqual(
+    expect.stringContaining('IntegrationKeyValid False'),
+  );
+});
+
 /* What is answered, and is not the whole truth ----------------------------------------------------------- */
 
 describe('an empty page', () => {

@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { PARASOL } from '../../src/domain/access.ts';
 import { Secret } from '../../src/domain/secret.ts';
+import { toldTo } from '../../src/domain/shared-words.ts';
 import { consoleIdentity } from '../../src/reconciler/given-keys.ts';
+import { createKeyLoop, KEY_LOOP_DEFAULTS, letRest } from '../../src/reconciler/umbrella-keys.ts';
 import type { FaultEffect } from '../../src/simulator/index.ts';
 import { KEYS, keyScene, store, TENANTS, useKeyStore, type KeyScene } from './key-scene.ts';
 
@@ -246,10 +249,9 @@ describe('what a tenant allows', () => {
     const scene = await asked();
     await scene.change('cedar', { mode: 'observe' });
     const rotation = await scene.turns(3);
-    expect(rotation).toMatchObject({
-      phase: 'Pending',
-      held: 'cedar uses the key: mode observe writes nothing.',
-    });
+    expect(rotation.phase).toBe('Pending');
+    expect(toldTo('cedar', rotation.held!)).toBe('cedar uses the key: mode observe writes nothing.');
+    expect(toldTo('birch', rotation.held!)).toBe('another tenant that uses the key may not be changed now.');
     expect(scene.applied()).toEqual([]);
     await scene.change('cedar', { mode: 'repair' });
     await scene.turns(10);
@@ -437,7 +439,7 @@ describe('a KeyAdmin key', () => {
     ]);
     await scene.give('acme', 'umbrella-key-admin', scene.seeded.api);
     await scene.ask();
-    expect((await scene.turns(2)).stuck).toContain('is also the KeyAdmin key of acme');
+    expect(toldTo('acme', (await scene.turns(2)).stuck!)).toContain('is also the KeyAdmin key of acme');
     expect(scene.applied()).toEqual([]);
   });
 
@@ -556,6 +558,38 @@ describe('a claim', () => {
     await expectRotated(scene);
   });
 
+  test('is not taken where nothing is to be done: such keys rest together', async () => {
+    const scene = await keyScene(SHORT);
+    await scene.turn();
+    await store.pool.query('update umbrella_keys set next_run_at = now()');
+    await letRest(scene.deps);
+    expect(await store.umbrellaKeys.take('one', 30_000)).toBeNull();
+    const { rows } = await store.pool.query('select next_run_at > now() as rests from umbrella_keys');
+    expect(rows).toEqual([{ rests: true }]);
+  });
+
+  test.each(['asked for', 'taken'])('that was %s while it was found at rest stays due', async (meanwhile) => {
+    const scene = await keyScene(SHORT);
+    await scene.turn();
+    await store.pool.query('update umbrella_keys set next_run_at = now()');
+    const { keys } = scene.deps;
+    await letRest({
+      ...scene.deps,
+      keys: {
+        ...keys,
+        resting: async (most) => {
+          const resting = await keys.resting(most);
+          expect(resting).toHaveLength(1);
+          if (meanwhile === 'asked for') await scene.ask();
+          else await store.pool.query(`update umbrella_keys set claim_owner = 'other'`);
+          return resting;
+        },
+      },
+    });
+    const claim = await store.umbrellaKeys.take('one', 30_000);
+    expect(claim).not.toBeNull();
+  });
+
   test('is held by one at a time, and is free again when it ran out', async () => {
     const scene = await asked();
     await store.pool.query('update umbrella_keys set next_run_at = now()');
@@ -617,8 +651,10 @@ describe('what a person asks', () => {
       number: 1,
       phase: 'Resting',
       cause: 'person',
-      by: 'ann',
-      tenants: ['acme', 'birch', 'cedar'],
+      by: null,
+      why: 'A tenant that shares the key asked for it.',
+      tenants: ['cedar'],
+      others: 2,
       held: expect.stringContaining('must be unused for 3m'),
       stuck: null,
     });
@@ -679,6 +715,67 @@ describe('what a person asks', () => {
       `select trigger_cause as cause from tenants where id = 'cedar'`,
     );
     expect(rows).toEqual([{ cause: 'Umbrella key rotation' }]);
+  });
+});
+
+describe('tenants that share a key', () => {
+  /** All that the bearer of a token for that one tenant can read. */
+  async function readBy(scene: KeyScene, tenant: string): Promise<string> {
+    const commands = scene.commands.as({
+      ...PARASOL,
+      name: 'theirs',
+      role: 'admin',
+      scope: { tenants: [tenant], labels: [] },
+    });
+    const page = { before: null, limit: 100 };
+    const runs = await commands.runs(tenant, page);
+    const told = await Promise.all([
+      commands.status(tenant),
+      commands.plan(tenant),
+      commands.credentials(tenant),
+      commands.events(tenant, page),
+      commands.audit(tenant),
+      commands.auditLog({ ...page, tenant, actor: null, action: null, since: null }),
+      commands.handoffs({ tenant, live: false }),
+      ...(runs.ok ? runs.value.items.map(({ id }) => commands.run(tenant, id)) : []),
+      commands.rotate(tenant, { ...ANN, credential: 'umbrella-api', compromised: false, cutNow: false }),
+    ]);
+    return JSON.stringify(told);
+  }
+  const ANN = { by: 'zoe', reason: 'zoe wants to' };
+
+  test('learn nothing of each other by it, neither a name nor what was said about them', async () => {
+    const scene = await keyScene(SHORT);
+    await scene.turn();
+    const asked = { by: 'xenia', reason: 'the secret of acme is out', compromised: true, cutNow: false };
+    expect(await scene.commands.rotate('acme', { ...asked, credential: 'umbrella-api' })).toMatchObject({
+      ok: true,
+    });
+    const look = async () => {
+      for (const tenant of TENANTS) await scene.reconcile(tenant);
+      for (const tenant of ['birch', 'cedar']) {
+        const read = await readBy(scene, tenant);
+        const others = TENANTS.filter((one) => one !== tenant);
+        for (const word of [...others, 'xenia', 'secret of', 'alert']) {
+          expect(read).not.toMatch(new RegExp(`\\b${word}\\b`));
+        }
+        expect(read).not.toMatch(/[‹¦›]/);
+      }
+      expect(await readBy(scene, 'acme')).not.toMatch(/[‹¦›]|birch|cedar/);
+    };
+    await scene.change('acme', { mode: 'alert' });
+    await scene.turn();
+    await look();
+    expect(await readBy(scene, 'birch')).toContain('another tenant that uses the key may not be changed now');
+    await scene.change('acme', { mode: 'repair' });
+    await scene.turns(1);
+    await look();
+    expect(await readBy(scene, 'birch')).toContain(
+      'The new key is in use for another tenant, birch, another tenant.',
+    );
+    await scene.turns(12);
+    await look();
+    await expectRotated(scene);
   });
 });
 
@@ -752,4 +849,30 @@ test('a key that nobody uses any more has no row', async () => {
   await store.pool.query('delete from tenants');
   await scene.turn();
   expect(await scene.rows()).toEqual([]);
+});
+
+test('the loop begins nothing while the session is lost, and goes on once it is there again', async () => {
+  const scene = await keyScene();
+  const asked: string[] = [];
+  const keys = new Proxy(scene.deps.keys, {
+    get(port, name) {
+      const method: unknown = Reflect.get(port, name);
+      if (typeof method !== 'function') return method;
+      return (...given: unknown[]): unknown => {
+        asked.push(String(name));
+        return Reflect.apply(method, port, given);
+      };
+    },
+  });
+  const onTrigger = () => Promise.resolve(() => Promise.resolve());
+  const loop = createKeyLoop(
+    { ...scene.deps, keys, onTrigger },
+    { ...KEY_LOOP_DEFAULTS, owner: 'loop', repairsPerHour: 10 },
+  );
+  loop.suspend();
+  await loop.start();
+  expect(asked).toEqual([]);
+  loop.resume();
+  await loop.drain(10_000);
+  expect(asked.length).toBeGreaterThan(0);
 });

@@ -23,6 +23,7 @@ const recordOf = (id: string, generation: number): TenantRecord => ({
     handledSeq: 1,
     failures: 0,
     nextReconcileAt: null,
+    waiting: null,
   },
   status: statusOf(),
   credentials: [],

@@ -1,4 +1,4 @@
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 import {
   scenarioSecrets,
   seedScenario,
@@ -12,12 +12,6 @@ import {
 
 /** Where every test begins; time moves only by `world.advanceClock`. */
 export const START = '2026-11-24T08:00:00Z';
-
-const running: Simulator[] = [];
-
-afterEach(async () => {
-  await Promise.all(running.splice(0).map((simulator) => simulator.close()));
-});
 
 export interface Answer {
   status: number;
@@ -98,7 +92,7 @@ export async function start(
   options: ScenarioOptions & { simulator?: SimulatorOptions } = {},
 ): Promise<Harness> {
   const simulator = await startSimulator({ clock: () => new Date(START), ...options.simulator });
-  running.push(simulator);
+  onTestFinished(() => simulator.close());
   seedScenario(simulator.world, 'acme', trouble, options);
   return new Harness(simulator);
 }

@@ -26,6 +26,10 @@ test.each([
   'delete from audit',
   'delete from audit where id = 1',
   'truncate audit',
+  'truncate audit restart identity cascade',
+  "insert into audit (id, actor, action) overriding system value select id, actor, action from audit on conflict (id) do update set actor = 'nobody'",
+  'merge into audit using (select max(id) as id from audit) as last on audit.id = last.id when matched then delete',
+  'with gone as (delete from audit returning id) select count(*) from gone',
   'insert into audit (actor, action) values (null, null)',
 ])('it is added to and never changed: %s', async (statement) => {
   await store.desk.as({ ...PARASOL, name: 'ada' }).trigger('none', 'nothing');
@@ -33,6 +37,13 @@ test.each([
   const before = await entries();
   await expect(store.pool.query(statement)).rejects.toThrow(/append-only|not-null/);
   expect(await entries()).toEqual(before);
+});
+
+test('that holds for who owns the table, too: these tests do, as the service does', async () => {
+  const { rows } = await store.pool.query(
+    "select tableowner = current_user as owned from pg_tables where tablename = 'audit'",
+  );
+  expect(rows).toEqual([{ owned: true }]);
 });
 
 test('an entry is there exactly if its change is', async () => {

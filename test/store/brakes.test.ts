@@ -60,6 +60,7 @@ const openIntent = (index: number) =>
     ...DECIDED,
     deleting: false,
     perHour: 1_000,
+    takesAway: false,
     rotation: null,
   });
 const fleetEvents = async () =>

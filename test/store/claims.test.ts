@@ -37,6 +37,26 @@ describe('taking tenants', () => {
     expect(await store.claims.take('late', 10, LEASE)).toEqual([]);
   });
 
+  it('gives half of the slots to those that somebody asked for, and the others to who waited longest', async () => {
+    const late = Array.from({ length: 12 }, (_, index) => `late${String(index).padStart(2, '0')}`);
+    await given(store, ...late, 'asked-a', 'asked-b', 'asked-c');
+    // The calendar's, after an hour in which nothing ran; and people's, of just now.
+    await store.pool.query(`update tenants set handled_seq = trigger_seq`);
+    for (const [index, id] of late.entries()) {
+      await store.pool.query(
+        `update tenants set next_run_at = now() - interval '1 hour' + $2 * interval '1 second' where id = $1`,
+        [id, index],
+      );
+    }
+    for (const id of ['asked-a', 'asked-b', 'asked-c']) await store.desk.trigger(id, 'manual');
+    const first = ids(await store.claims.take('owner', 4, LEASE));
+    expect(first.filter((id) => id.startsWith('asked'))).toHaveLength(2);
+    expect(first.filter((id) => id.startsWith('late'))).toEqual(['late00', 'late01']);
+    const one = ids(await store.claims.take('owner', 1, LEASE));
+    expect(one).toEqual([expect.stringMatching(/^asked/)]);
+    expect(ids(await store.claims.take('owner', 20, LEASE))).toEqual(late.slice(2));
+  });
+
   it('takes none where there is no free slot, and none that is not due', async () => {
     await given(store, 'acme');
     expect(await store.claims.take('owner', 0, LEASE)).toEqual([]);
@@ -185,5 +205,37 @@ describe('a trigger', () => {
     await last;
     expect(heard).toBeGreaterThanOrEqual(3);
     await unlisten();
+  });
+});
+
+describe('a vendor that answers again', () => {
+  const later = `update tenants set claim_owner = null, next_run_at = now() + interval '15 minutes'`;
+
+  it('makes those of its tenants due that it failed, and wakes the loops; no others, and none that runs', async () => {
+    await given(store, 'blind', 'unseen', 'well', 'elsewhere', 'runs');
+    for (const { claim } of await store.claims.take('owner', 9, LEASE)) {
+      const { status } = resultOf({});
+      const reachable = status!.conditions.map((one) => ({ ...one, type: 'ConnectWiseReachable' as const }));
+      const conditions = reachable.map((one) => ({
+        ...one,
+        status: claim.tenantId === 'unseen' ? ('Unknown' as const) : ('True' as const),
+      }));
+      await store.reconciles.record(claim, resultOf({ status: { ...status!, conditions } }));
+    }
+    await store.pool.query(later);
+    await store.pool.query(`update tenants set failures = 3 where id in ('blind', 'elsewhere', 'runs')`);
+    await store.pool.query(`update tenants set claim_owner = 'owner' where id = 'runs'`);
+    await store.pool.query(
+      `update tenants set spec = jsonb_set(spec, '{connectwise,site}', '"https://psa.example"') where id = 'elsewhere'`,
+    );
+    const woken = Promise.withResolvers<void>();
+    const unlisten = await other.claims.onTrigger(() => woken.resolve());
+    expect(await store.claims.recall('https://api-na.myconnectwise.net')).toBe(2);
+    await woken.promise;
+    await unlisten();
+    expect(ids(await store.claims.take('owner', 9, LEASE))).toEqual(['blind', 'unseen']);
+    await store.pool.query(later);
+    expect(await store.claims.recall('https://psa.example')).toBe(1);
+    expect(await store.claims.recall('https://nobody.example')).toBe(0);
   });
 });

@@ -4,6 +4,7 @@ import type {
   Claim,
   DeletionRequest,
   NewCredential,
+  NewIntent,
   Result,
   RunRecord,
   StoredStatus,
@@ -55,6 +56,23 @@ export async function given(store: Store, ...ids: string[]): Promise<void> {
   const applied = await store.desk.apply(ids.map((id) => writeOf(id)));
   if (!applied.ok) throw new Error(`not applied: ${applied.refusal.because}`);
 }
+
+/** What a run would do to a tenant that nobody changed since, below the cap, taking nothing away. */
+export const BOUNDS = {
+  generation: 1,
+  decisions: 0,
+  deleting: false,
+  rotation: null,
+  perHour: 10,
+  takesAway: false,
+};
+
+export const intent = (key = 'role:Umbrella'): NewIntent => ({
+  id: newId(),
+  key,
+  action: 'create',
+  request: {},
+});
 
 /** Claims one tenant, and leaves every other as it was. */
 export async function claimOf(store: Store, tenantId: string, owner = 'owner'): Promise<Claim> {

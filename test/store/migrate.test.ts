@@ -3,7 +3,10 @@ import { is } from 'drizzle-orm';
 import { getTableConfig, PgTable } from 'drizzle-orm/pg-core';
 import { expect, it } from 'vitest';
 import { createStore, migrate, pendingMigrations } from '../../src/store/index.ts';
+import type { Rotation } from '../../src/domain/rotation.ts';
 import * as schema from '../../src/store/schema.ts';
+import { ago, HOUR } from '../domain/fixtures.ts';
+import { rotationIn } from '../domain/rotation-fixtures.ts';
 import { createEmptyDatabase, createTestDatabase } from '../support/postgres.ts';
 import { given, resultOf } from './fixtures.ts';
 
@@ -61,6 +64,33 @@ it('statuses from before they had versions get one each', async () => {
     await store.pool.query(await readFile('migrations/0010_versions_of_statuses.sql', 'utf8'));
     const { rows } = await store.pool.query('select count(distinct version)::int as versions from statuses');
     expect(rows).toEqual([{ versions: 2 }]);
+  } finally {
+    await store.close();
+    await database.drop();
+  }
+});
+
+it('a rotation under way from before it was remembered whether its keys changed places is told by its history', async () => {
+  const database = await createTestDatabase();
+  const store = createStore(database.url);
+  try {
+    const rotations: Record<string, Rotation> = {
+      forward: rotationIn('AwaitingInstall'),
+      back: rotationIn('AwaitingInstall', { reversed: true }),
+      again: rotationIn('AwaitingInstall', {
+        history: [{ phase: 'PreparingMember', at: ago(HOUR), evidence: 'ann took the rollback back: asked' }],
+      }),
+    };
+    await given(store, ...Object.keys(rotations));
+    for (const [tenantId, rotation] of Object.entries(rotations)) {
+      await store.desk.requestRotation({ ...rotation, id: tenantId, tenantId }, [], 'asked');
+    }
+    await store.pool.query(`update rotations set record = record - 'turned'`);
+    await store.pool.query(await readFile('migrations/0020_turned_rotations.sql', 'utf8'));
+    const { rows } = await store.pool.query(
+      `select id from rotations where (record ->> 'turned')::boolean order by id`,
+    );
+    expect(rows).toEqual([{ id: 'again' }, { id: 'back' }]);
   } finally {
     await store.close();
     await database.drop();

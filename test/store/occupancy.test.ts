@@ -21,8 +21,11 @@ afterAll(async () => {
   await database.drop();
 });
 
-async function share(store: Store, onReturn: (alone: boolean) => void = () => undefined): Promise<boolean> {
-  const release = await store.occupancy.share(onReturn);
+async function share(
+  store: Store,
+  onReturn: (alone: boolean) => Promise<void> = async () => undefined,
+): Promise<boolean> {
+  const release = await store.occupancy.share({ owner: null, onLost: () => undefined, onReturn });
   if (release) releases.push(release);
   return release !== null;
 }
@@ -63,7 +66,7 @@ async function cut(): Promise<void> {
 }
 
 it('a service whose connection broke shares it again, and is told', async () => {
-  const onReturn = vi.fn<(alone: boolean) => void>();
+  const onReturn = vi.fn<(alone: boolean) => Promise<void>>(async () => undefined);
   expect(await share(one, onReturn)).toBe(true);
   await cut();
   await vi.waitFor(() => expect(onReturn).toHaveBeenCalledWith(false), 10_000);
@@ -71,7 +74,7 @@ it('a service whose connection broke shares it again, and is told', async () => 
 });
 
 it('and is told where somebody has it alone meanwhile', async () => {
-  const onReturn = vi.fn<(alone: boolean) => void>();
+  const onReturn = vi.fn<(alone: boolean) => Promise<void>>(async () => undefined);
   expect(await share(one, onReturn)).toBe(true);
   await cut();
   const alone = await vi.waitFor(async () => {

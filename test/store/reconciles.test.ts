@@ -2,14 +2,16 @@ import { requested } from '../../src/domain/rotation.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { destroyAllDead } from '../../src/reconciler/calendar.ts';
 import { CREDENTIAL_STATES } from '../../src/domain/credential.ts';
-import type { NewIntent, Result } from '../../src/reconciler/ports.ts';
+import type { Result } from '../../src/reconciler/ports.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
 import {
+  BOUNDS,
   claimOf,
   credentialOf,
   given,
   GONE,
+  intent,
   LEAVING,
   newId,
   resultOf,
@@ -45,8 +47,6 @@ const opening = {
   content: { title: 'Set levels', why: '', steps: [], closedBy: '' },
   deadline: '2026-02-01T00:00:00.000Z',
 };
-const intent = (key = 'role:Umbrella'): NewIntent => ({ id: newId(), key, action: 'create', request: {} });
-const BOUNDS = { generation: 1, decisions: 0, deleting: false, rotation: null, perHour: 10 };
 
 describe('recording a run', () => {
   it('writes all of it at once, or nothing', async () => {
@@ -429,6 +429,7 @@ describe('what is kept for a time', () => {
       handoffs: [{ kind: 'grant-role-levels', state: 'open', overdue: false, count: 1 }],
       rotations: [{ phase: 'Pending', stuck: true, count: 1 }],
       late: 0,
+      waiting: [],
       openIntents: 0,
       braked: 0,
       keks: [],

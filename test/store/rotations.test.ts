@@ -3,7 +3,18 @@ import { requested, type Rotation, type RotationCause, type Wish } from '../../s
 import type { Claim, NewIntent } from '../../src/reconciler/ports.ts';
 import { createStore, type Store } from '../../src/store/index.ts';
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
-import { claimOf, credentialOf, GONE, given, LEAVING, newId, resultOf, specOf, writeOf } from './fixtures.ts';
+import {
+  BOUNDS,
+  claimOf,
+  credentialOf,
+  GONE,
+  given,
+  LEAVING,
+  newId,
+  resultOf,
+  specOf,
+  writeOf,
+} from './fixtures.ts';
 
 let database: TestDatabase;
 let store: Store;
@@ -148,10 +159,7 @@ describe('what a person asks of a rotation', () => {
     request: {},
   });
   const bounds = (rotation: Rotation, wishedAt: string | null) => ({
-    generation: 1,
-    decisions: 0,
-    deleting: false,
-    perHour: 10,
+    ...BOUNDS,
     rotation: { id: rotation.id, wishedAt },
   });
 

@@ -83,6 +83,14 @@ export function underContract(entry: JournalEntry): boolean {
   return operationOf(entry) !== undefined;
 }
 
+/** The schema of an answer of 200 or 201, and those that it refers to by name; null: the contract has none. */
+export function answerSchema(entry: JournalEntry): { schema: Json; components: Record<string, Json> } | null {
+  const responses = operationOf(entry)?.responses ?? {};
+  const [media] = Object.values((responses['200'] ?? responses['201'])?.content ?? {});
+  const { components } = checkerOf(entry.vendor).contract;
+  return media === undefined ? null : { schema: media.schema, components: components.schemas };
+}
+
 function violations(vendor: JournalEntry['vendor'], schema: Json, value: unknown): string[] {
   const checker = checkerOf(vendor);
   const name = JSON.stringify(schema);

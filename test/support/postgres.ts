@@ -46,6 +46,16 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   return { url: named(url, name), drop: () => execute(url, `drop database ${name} with (force)`) };
 }
 
+/** A database as another one is now; whoever is connected to that is cut off. */
+export async function copyDatabase(source: string): Promise<TestDatabase> {
+  const { url } = inject('postgres');
+  const name = `parasol_copy_${randomBytes(6).toString('hex')}`;
+  const copied = new URL(source).pathname.slice(1);
+  await execute(url, `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${copied}'`);
+  await execute(url, `create database ${name} template ${copied}`);
+  return { url: named(url, name), drop: () => execute(url, `drop database ${name} with (force)`) };
+}
+
 /** A database with nothing in it, not even Parasol's tables. */
 export async function createEmptyDatabase(): Promise<TestDatabase> {
   const { url } = inject('postgres');

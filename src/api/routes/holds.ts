@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { durationSchema } from '../../domain/tenant.ts';
 import { refuse } from '../problem.ts';
-import { pausedAgain, triggeredAgain } from '../repeated.ts';
+import { acceptedAgain, pausedAgain, triggeredAgain } from '../repeated.ts';
 import type { Api } from '../types.ts';
 import { answers, asked, atTenant, time, triggered } from '../views.ts';
 
@@ -106,7 +106,7 @@ export function holdRoutes(app: Api): void {
   app.post(
     '/tenants/:id/accept',
     {
-      config: { permission: 'tenants:hold' },
+      config: { permission: 'tenants:hold', repeated: acceptedAgain },
       schema: {
         tags,
         operationId: 'acceptDrift',
@@ -134,7 +134,7 @@ export function holdRoutes(app: Api): void {
   app.post(
     '/tenants/:id/accept/withdraw',
     {
-      config: { permission: 'tenants:hold' },
+      config: { permission: 'tenants:hold', repeated: triggeredAgain },
       schema: {
         tags,
         operationId: 'withdrawAcceptance',

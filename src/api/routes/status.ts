@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { z } from 'zod';
 import { CONDITION_TYPES, type ConditionType, type Truth } from '../../domain/condition.ts';
 import { parseDuration } from '../../domain/duration.ts';
@@ -112,7 +112,7 @@ function tagOf(status: StatusView): string {
       keys: keys.map(({ lastProvedAt: _p, ...key }) => key),
       conditions: conditions.map((one) => ({ ...one, message: ageless(one.message) })),
     };
-    tag = `W/"${createHash('sha256').update(JSON.stringify(matters)).digest('base64url').slice(0, 22)}"`;
+    tag = `W/"${hash('sha256', JSON.stringify(matters), 'base64url').slice(0, 22)}"`;
     tags.set(status, tag);
   }
   return tag;

@@ -18,6 +18,8 @@ const BEFORE_QUERY = 300;
 const PAGE_SIZE = 1_000;
 /** A list that does not end by then does not end: a server that ignores `page`, say. */
 const MAX_PAGES = 100;
+/** Fields of a refusal that are told: enough for a person to see what is wrong. */
+const MOST_FIELDS = 10;
 
 export type Query = Readonly<Record<string, string | number | undefined>>;
 
@@ -94,17 +96,33 @@ export class ConnectWiseApi {
     return ok({ rows: rows.slice(0, limit), complete: listed.value.ended && rows.length <= limit });
   }
 
+  /** Every row of a list, of which it is asked what it lacks: one that does not come to its end tells nothing of that. */
+  async all<T extends { id: number }>(
+    path: string,
+    schema: z.ZodType<T>,
+    query: Query,
+  ): Promise<Outcome<T[]>> {
+    const listed = await this.list(path, schema, query);
+    if (!listed.ok) return listed;
+    return listed.value.complete ? ok(listed.value.rows) : failed(endless(path));
+  }
+
   /**
    * Every row of a list whose rows need no id. Such are the rows of a role, which come the same every time: as
    * long as they do, it is the very same list, frozen.
    */
   async rows<T>(path: string, schema: z.ZodType<T>): Promise<Outcome<T[]>> {
     let all: T[] = [];
+    let first: T[] | null = null;
     const listed = await this.#pages(path, schema, {}, { remembered: true }, (rows) => {
-      all = all.length === 0 ? rows : [...all, ...rows];
-      return { news: rows.length, total: all.length };
+      // Without ids only this tells that a server answers each page with the same rows.
+      const again = first !== null && JSON.stringify(rows) === JSON.stringify(first);
+      first ??= rows;
+      if (!again) all = all.length === 0 ? rows : [...all, ...rows];
+      return { news: again ? 0 : rows.length, total: all.length };
     });
-    return listed.ok ? ok(all) : listed;
+    if (!listed.ok) return listed;
+    return listed.value.ended ? ok(all) : failed(endless(path));
   }
 
   /**
@@ -138,6 +156,7 @@ export class ConnectWiseApi {
       const { rows, answer } = page.value;
       const { news, total } = take(rows);
       const following = nextPage(answer, forwardOnly, pages, rows.length === pageSize);
+      if (following === 'unreadable') return ok({ ended: false });
       if (following === null || news === 0) return ok({ ended: following === null });
       if (total >= limit || pages >= maxPages) return ok({ ended: false });
       next = following;
@@ -230,14 +249,32 @@ export class ConnectWiseApi {
   }
 }
 
-/** The parameters of the next page; null: this was the last. Links are read, never followed: they name hosts. */
-function nextPage(answer: Answer, forwardOnly: boolean, page: number, full: boolean): Query | null {
-  const link = nextLink(answer.headers['link']);
-  if (!forwardOnly)
-    return link !== null || (full && answer.headers['link'] === undefined) ? { page: page + 1 } : null;
-  const pageId = link === null ? null : new URL(link, 'http://link').searchParams.get('pageId');
-  return pageId === null ? null : { pageId };
+const endless = (path: string): Failure => ({
+  kind: 'Unavailable',
+  why: 'wrong-shape',
+  detail: `GET ${path}: the list does not come to its end`,
+});
+
+/**
+ * The parameters of the next page; null: this was the last; `unreadable`: there is one, and nobody knows where. Links
+ * are read, never followed: they name hosts.
+ */
+function nextPage(
+  answer: Answer,
+  forwardOnly: boolean,
+  page: number,
+  full: boolean,
+): Query | 'unreadable' | null {
+  const header = answer.headers['link'];
+  const goesOn = header === undefined ? full && !forwardOnly : NEXT.test(header);
+  if (!goesOn) return null;
+  if (!forwardOnly) return { page: page + 1 };
+  const pageId = URL.parse(nextLink(header) ?? '', 'http://link')?.searchParams.get('pageId');
+  return pageId ? { pageId } : 'unreadable';
 }
+
+/** Also where the target beside it cannot be read. */
+const NEXT = /\brel\s*=\s*"?next\b/i;
 
 /** The target of `rel="next"` in a `Link` header. */
 function nextLink(header: string | undefined): string | null {
@@ -294,7 +331,7 @@ function fieldsOf(
   told: z.output<typeof errorSchema> | undefined,
   secrets: readonly string[],
 ): { field: string; message: string }[] {
-  return (told?.errors ?? []).map((error) => ({
+  return (told?.errors ?? []).slice(0, MOST_FIELDS).map((error) => ({
     field: redact(error.field ?? error.resource ?? '', secrets),
     message: redact(error.message ?? error.code ?? '', secrets),
   }));

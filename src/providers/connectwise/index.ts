@@ -1,5 +1,6 @@
+import type { Want } from '../../domain/budget.ts';
 import type { TenantSpec } from '../../domain/tenant.ts';
-import type { Clock, ConnectWise } from '../../reconciler/ports.ts';
+import type { Clock, ConnectWise, ExpectedLook } from '../../reconciler/ports.ts';
 import type { HttpClient } from '../http/client.ts';
 import { Shared } from '../http/shared.ts';
 import { ConnectWiseApi } from './api.ts';
@@ -11,6 +12,9 @@ import { connectWiseWrites } from './writes.ts';
 
 /** A server is asked again after that time whether it orders by `_info` now. */
 const ORDER_MEMORY_MS = 24 * 60 * 60_000;
+
+/** Calls of a look: the management key reads members, roles, levels, types and writes; another pair what it is. */
+const CALLS = { management: 6, pair: 2 } as const;
 
 /** ConnectWise for all tenants: what is known of a company is shared by its runs. */
 export class ConnectWiseVendor {
@@ -38,6 +42,13 @@ export class ConnectWiseVendor {
         ),
       samples: (key, context) => connectWiseSamples(spec, new ConnectWiseApi(site, this.#http, key, context)),
     };
+  }
+
+  /** What a look costs at most, if nothing is wrong; the codebase is asked for where it is not known. */
+  wants({ spec, management, pairs }: ExpectedLook): Want[] {
+    const site = new Site(spec.connectwise, this.#http, this.#companies);
+    const calls = 1 + (management ? CALLS.management : 0) + pairs * CALLS.pair;
+    return [{ ...site.budget, calls }];
   }
 
   #ordering(site: Site): OrderMemory {

@@ -62,7 +62,7 @@ export function connectWiseReads(api: ConnectWiseApi, ordering: OrderMemory): Co
         conditions: anyOf('identifier', some),
         fields: MEMBER_FIELDS,
       });
-      return inParts(identifiers, query, (part) => api.list('/system/apiMembers', memberSchema, part));
+      return inParts(identifiers, query, (part) => api.all('/system/apiMembers', memberSchema, part));
     },
 
     roles(name, ids) {
@@ -75,7 +75,7 @@ export function connectWiseReads(api: ConnectWiseApi, ordering: OrderMemory): Co
         return { conditions: conditions.join(' OR '), fields: ROLE_FIELDS };
       };
       const wanted = [name, ...ids];
-      return inParts(wanted, query, (part) => api.list('/system/securityroles', roleSchema, part));
+      return inParts(wanted, query, (part) => api.all('/system/securityroles', roleSchema, part));
     },
 
     roleLevels(roleId) {
@@ -97,8 +97,8 @@ export function connectWiseReads(api: ConnectWiseApi, ordering: OrderMemory): Co
 
     async configurationTypes(nameContains) {
       const query = { conditions: contains('name', nameContains), fields: 'id,name' };
-      const types = await api.list('/company/configurations/types', namedSchema, query);
-      return types.ok ? ok(types.value.rows.map(({ id, name }) => ({ id, name }))) : types;
+      const types = await api.all('/company/configurations/types', namedSchema, query);
+      return types.ok ? ok(types.value.map(({ id, name }) => ({ id, name }))) : types;
     },
 
     async configurations({ typeId, limit }) {
@@ -144,13 +144,13 @@ function securityOf(rows: { member: string | null; row: LevelRow }[]): Security 
 async function inParts<V, T extends { id: number }>(
   values: readonly V[],
   query: (some: readonly V[]) => Query,
-  list: (query: Query) => Promise<Outcome<{ rows: T[] }>>,
+  all: (query: Query) => Promise<Outcome<T[]>>,
 ): Promise<Outcome<T[]>> {
   const found = new Map<number, T>();
   for (const part of split(values, (some) => fitsUrl(query(some)))) {
-    const rows = await list(query(part));
+    const rows = await all(query(part));
     if (!rows.ok) return rows;
-    for (const row of rows.value.rows) found.set(row.id, row);
+    for (const row of rows.value) found.set(row.id, row);
   }
   return ok([...found.values()]);
 }

@@ -12,6 +12,8 @@ const ROWS_SHOWN = 3;
 /** Rows of a list inside a row: the questions of a configuration are wanted all. */
 const INNER_ROWS_SHOWN = 30;
 const MAX_STRING = 200;
+/** Deeper than any row of ConnectWise's; what goes on is no row, and may go on without end. */
+const MAX_DEPTH = 10;
 const MAX_TEXT = 4_000;
 /** One page tells how many there are; a longer list is told as that. */
 const PAGE = 1_000;
@@ -101,14 +103,15 @@ function granting(value: unknown): unknown {
 }
 
 /** The value without secrets and private texts, long lists and strings cut. */
-function trimmed(value: unknown, secrets: readonly string[], rows: number): unknown {
+function trimmed(value: unknown, secrets: readonly string[], rows: number, depth = 0): unknown {
   if (typeof value === 'string') {
     // Secrets go first: half of one would not be found any more.
     const safe = withoutSecrets(value, secrets);
     return safe.length <= MAX_STRING ? safe : `${safe.slice(0, MAX_STRING)}…`;
   }
+  if (depth >= MAX_DEPTH && typeof value === 'object' && value !== null) return '…';
   if (Array.isArray(value)) {
-    const kept = value.slice(0, rows).map((one) => trimmed(one, secrets, INNER_ROWS_SHOWN));
+    const kept = value.slice(0, rows).map((one) => trimmed(one, secrets, INNER_ROWS_SHOWN, depth + 1));
     return value.length > rows ? [...kept, `… and ${value.length - rows} more`] : kept;
   }
   if (typeof value !== 'object' || value === null) return value;
@@ -116,7 +119,7 @@ function trimmed(value: unknown, secrets: readonly string[], rows: number): unkn
   return Object.fromEntries(
     Object.entries(row).map(([field, one]) => [
       field,
-      isPrivate(row, field) ? REMOVED : trimmed(one, secrets, INNER_ROWS_SHOWN),
+      isPrivate(row, field) ? REMOVED : trimmed(one, secrets, INNER_ROWS_SHOWN, depth + 1),
     ]),
   );
 }

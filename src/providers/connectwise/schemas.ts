@@ -7,6 +7,7 @@ import type {
   RoleFact,
 } from '../../domain/observation.ts';
 import type { Level } from '../../domain/tenant.ts';
+import { LONGEST_TEXT } from '../http/understood.ts';
 
 /**
  * What is read of ConnectWise's objects, and how they become facts. Unknown fields are ignored and anything
@@ -14,7 +15,8 @@ import type { Level } from '../../domain/tenant.ts';
  * would look like an absence (rulings 1).
  */
 
-const text = z.string().nullish();
+const told = z.string().max(LONGEST_TEXT);
+const text = told.nullish();
 const flag = z.boolean().nullish();
 
 const reference = z
@@ -31,14 +33,12 @@ export const companyInfoSchema = z
   .object({
     CompanyName: text,
     /** One path segment: what comes in here becomes part of every URL that carries credentials. */
-    Codebase: z.string().regex(/^[A-Za-z0-9._-]*[A-Za-z0-9_-]\/?$/),
+    Codebase: told.regex(/^[A-Za-z0-9._-]*[A-Za-z0-9_-]\/?$/),
   })
   .nullable();
 
 /** None, My and All are ConnectWise's; null and absent mean None; a level of another name is kept as told. */
-const level = z
-  .string()
-  .nullish()
+const level = text
   // The type names the levels that are known. An unknown one is no reason to lose the row: it equals no
   // wanted level, and so the domain shows it as a difference with its own name.
   .transform((told) => (told ?? 'None') as Level);
@@ -79,15 +79,15 @@ function levelRow(row: z.output<typeof levelObject>): LevelRow {
 }
 
 /** A row of `/system/mySecurity/customizeItems/`, which lists the items of several dialogs. */
-export const customizeItemSchema = z.object({ customizeIdentifier: text, itemIdentifier: z.string() });
+export const customizeItemSchema = z.object({ customizeIdentifier: text, itemIdentifier: told });
 
 export const roleSchema = z
-  .object({ id: z.number().int(), name: z.string(), inactiveFlag: flag })
+  .object({ id: z.number().int(), name: told, inactiveFlag: flag })
   .transform((row): RoleFact => ({ id: row.id, name: row.name, inactive: row.inactiveFlag === true }));
 
 const memberObject = z.object({
   id: z.number().int(),
-  identifier: z.string(),
+  identifier: told,
   name: text,
   inactiveFlag: flag,
   securityRole: reference,
@@ -156,9 +156,11 @@ function utc(told: string | null | undefined): string | null {
   return Number.isNaN(at) ? null : new Date(at).toISOString();
 }
 
+const words = z.string().nullish();
+
 /** ConnectWise's error body: `{code, message, errors: [{code, message, resource, field}]}`; not always whole. */
 export const errorSchema = z.object({
-  code: text,
-  message: text,
-  errors: z.array(z.object({ code: text, message: text, resource: text, field: text })).nullish(),
+  code: words,
+  message: words,
+  errors: z.array(z.object({ code: words, message: words, resource: words, field: words })).nullish(),
 });

@@ -1,3 +1,4 @@
+import type { Budget } from '../../domain/budget.ts';
 import { failed, ok, type Outcome } from '../../domain/outcome.ts';
 import type { TenantSpec } from '../../domain/tenant.ts';
 import type { CallContext, CompanyInfo } from '../../reconciler/ports.ts';
@@ -25,12 +26,14 @@ export class Site {
   readonly #companies: Shared<KnownCompany>;
   /** Names the company in what all tenants of a process share. */
   readonly name: string;
+  readonly budget: Budget;
 
   constructor(spec: TenantSpec['connectwise'], http: HttpClient, companies: Shared<KnownCompany>) {
     this.#spec = spec;
     this.#http = http;
     this.#companies = companies;
     this.name = `${spec.site} ${spec.companyId.toLowerCase()}`;
+    this.budget = { scope: `connectwise ${this.name}`, kind: 'connectwise' };
   }
 
   get clientId(): string {
@@ -41,11 +44,11 @@ export class Site {
   }
 
   /** What every call to this site has: its origin and authority, and whose budget it uses. */
-  get common(): Pick<HttpCall, 'origin' | 'ca' | 'gate' | 'unnamedWaitMs'> {
+  get common(): Pick<HttpCall, 'origin' | 'ca' | 'budget' | 'unnamedWaitMs'> {
     return {
       origin: this.#spec.site,
       ca: this.#spec.ca,
-      gate: `connectwise ${this.name}`,
+      budget: this.budget,
       unnamedWaitMs: UNNAMED_WAIT_MS,
     };
   }

@@ -5,19 +5,22 @@ import {
   noJitterGenerator,
   retry,
 } from 'cockatiel';
+import type { Budget } from '../../domain/budget.ts';
 import { failed, ok, type Failure, type Outcome, type UnavailableWhy } from '../../domain/outcome.ts';
 import type { CallContext, Clock } from '../../reconciler/ports.ts';
 import { bodyOf, KnownJson, lostBy, type Answer } from './answer.ts';
+import type { Budgets } from './budgets.ts';
 import { Broken, exchange } from './exchange.ts';
-import { Gates, retryAfterMs } from './gates.ts';
 import { Origins, type BreakerOptions, type Origin } from './origins.ts';
 import { redact } from './redact.ts';
+import { retryAfterMs } from './retry-after.ts';
 import type { Timers } from './timers.ts';
 import { Understood } from './understood.ts';
 
 export interface HttpOptions {
   clock: Clock;
   timers: Timers;
+  budgets: Budgets;
   /** What one call may take, retries included, in milliseconds. */
   callTimeoutMs: number;
   maxResponseBytes: number;
@@ -38,8 +41,10 @@ export interface HttpCall {
   body?: string;
   /** A `write` changes something outside: never repeated here, and a lost answer is `OutcomeUnknown`. */
   effect: 'read' | 'write';
-  /** Whose budget it is: after a 429 no call of that name leaves until the wait is over. */
-  gate: string;
+  /** Whose calls are counted with it. */
+  budget: Budget;
+  /** A later page of a list: it waits a moment for its budget, rather than that the pages before it were for nothing. */
+  continues?: boolean;
   /** The wait after a 429 that names none, in milliseconds. */
   unnamedWaitMs: number;
   /** What must never be in a failure's detail. */
@@ -62,6 +67,10 @@ const ILL: ReadonlySet<UnavailableWhy> = new Set([
 ]);
 /** Worth another try within one call; a timeout has used the call up, a wrong certificate stays wrong. */
 const PASSING: ReadonlySet<UnavailableWhy> = new Set(['connection', 'dns', 'server-error', 'truncated']);
+const isPassing = (attempt: Attempt, { context, over }: Bounds): boolean =>
+  'lost' in attempt && PASSING.has(attempt.lost) && !context.signal.aborted && !over.aborted;
+/** Longer than a vendor's quota of a second is felt. */
+const IN_PLACE_MS = 10_000;
 const MAX_REDIRECTS = 3;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
@@ -74,13 +83,11 @@ export class HttpClient {
   /** What large answers were understood as; of all vendors, since bytes are bytes. */
   readonly understood = new Understood();
   readonly #options: HttpOptions;
-  readonly #gates: Gates;
   readonly #origins: Origins;
   readonly #calls = new WeakMap<CallContext, Counted>();
 
   constructor(options: HttpOptions) {
     this.#options = options;
-    this.#gates = new Gates(options.clock);
     this.#origins = new Origins(options.breaker, (result) => {
       const attempt = result as Attempt;
       return 'lost' in attempt && ILL.has(attempt.lost);
@@ -109,8 +116,9 @@ export class HttpClient {
     return deadline.getTime() - clock.now().getTime() >= callTimeoutMs;
   }
 
-  close(): Promise<void> {
-    return this.#origins.close();
+  async close(): Promise<void> {
+    await this.#options.budgets.end();
+    await this.#origins.close();
   }
 
   async send(call: HttpCall, context: CallContext): Promise<Outcome<Answer>> {
@@ -134,7 +142,14 @@ export class HttpClient {
     const origin = this.#origins.get(call.origin, call.ca);
     const once = () => origin.breaker.execute(() => this.#attempt(call, bounds, origin));
     try {
-      return call.effect === 'write' ? await once() : await this.#retryPolicy(bounds).execute(once);
+      const first = await once();
+      if (call.effect === 'write' || !isPassing(first, bounds)) return first;
+      let attempt: Attempt | null = first;
+      return await this.#retryPolicy(bounds).execute(() => {
+        const given = attempt;
+        attempt = null;
+        return given ?? once();
+      });
     } catch (error) {
       if (!(error instanceof BrokenCircuitError)) throw error;
       const detail = `not asked: ${call.origin} failed several times in a row`;
@@ -142,17 +157,15 @@ export class HttpClient {
     }
   }
 
-  #retryPolicy({ context, over }: Bounds) {
+  #retryPolicy(bounds: Bounds) {
     const { times, firstDelayMs } = this.#options.retries;
-    const passing = handleWhenResult((result) => {
-      const attempt = result as Attempt;
-      const stopped = context.signal.aborted || over.aborted;
-      return !stopped && 'lost' in attempt && PASSING.has(attempt.lost);
-    });
-    return retry(passing, {
-      maxAttempts: times,
-      backoff: new ExponentialBackoff({ initialDelay: firstDelayMs, generator: noJitterGenerator }),
-    });
+    return retry(
+      handleWhenResult((result) => isPassing(result as Attempt, bounds)),
+      {
+        maxAttempts: times,
+        backoff: new ExponentialBackoff({ initialDelay: firstDelayMs, generator: noJitterGenerator }),
+      },
+    );
   }
 
   /** One call on the wire, and the redirects within its origin that a GET may follow. */
@@ -171,7 +184,7 @@ export class HttpClient {
   }
 
   async #exchange(call: HttpCall, bounds: Bounds, origin: Origin): Promise<Attempt> {
-    const before = this.#mayLeave(call, bounds);
+    const before = this.#stopped(call, bounds) ?? (await this.#held(call, bounds));
     if (before !== null) return before;
     this.#count(call, bounds.context);
     try {
@@ -180,7 +193,7 @@ export class HttpClient {
       const name = call.effect === 'read' && status === 200 ? this.understood.nameOf(bytes) : null;
       const known = name !== null && this.understood.has(name);
       const body = known ? new KnownJson(bytes) : bodyOf(bytes.toString());
-      return this.#classify(call, { status, headers, body, name });
+      return await this.#classify(call, { status, headers, body, name });
     } catch (error) {
       if (!(error instanceof Broken)) throw error;
       if (bounds.context.signal.aborted) return lost(call, 'cancelled', 'the run was stopped');
@@ -190,27 +203,54 @@ export class HttpClient {
     }
   }
 
-  /** Null when a call may leave now. */
-  #mayLeave(call: HttpCall, { context, over, outOfTime }: Bounds): Attempt | null {
+  /** Null while the run goes on and has time. */
+  #stopped(call: HttpCall, { context, over, outOfTime }: Bounds): Attempt | null {
     const unsent = (why: UnavailableWhy, because: string) => ({
       lost: why,
       detail: `${named(call)}: not sent, ${because}`,
       mayHaveArrived: false,
     });
     if (context.signal.aborted) return unsent('cancelled', 'the run was stopped');
-    if (outOfTime || over.aborted) return unsent('timeout', 'no time was left');
-    const waitMs = this.#gates.waitMs(call.gate);
-    return waitMs > 0 ? { waitMs, detail: `${named(call)}: not sent, the vendor asked to wait` } : null;
+    return outOfTime || over.aborted ? unsent('timeout', 'no time was left') : null;
   }
 
-  #classify(call: HttpCall, answer: Answer): Attempt {
+  /** Null when the call's budget lets it leave now. */
+  async #held(call: HttpCall, bounds: Bounds): Promise<Attempt | null> {
+    const { budgets } = this.#options;
+    const answer = budgets.mayLeave(call.budget, bounds.context);
+    if (answer === null) return null;
+    for (let wait = await answer; wait !== null; wait = await budgets.mayLeave(call.budget, bounds.context)) {
+      const { waitMs, because } = wait;
+      if (call.continues !== true || waitMs > IN_PLACE_MS)
+        return { waitMs, detail: `${named(call)}: not sent, ${because}` };
+      await this.#pause(waitMs, bounds.over);
+      if (bounds.over.aborted) break;
+    }
+    return this.#stopped(call, bounds);
+  }
+
+  /** Ends early with the call's own time. */
+  #pause(ms: number, over: AbortSignal): Promise<void> {
+    return new Promise((settle) => {
+      const done = () => {
+        callOff();
+        over.removeEventListener('abort', done);
+        settle();
+      };
+      const callOff = this.#options.timers.after(ms, done);
+      over.addEventListener('abort', done);
+    });
+  }
+
+  async #classify(call: HttpCall, answer: Answer): Promise<Attempt> {
     const { status, headers, body } = answer;
     const named = retryAfterMs(headers['retry-after'], this.#options.clock.now());
     if (status === 429) {
-      return { waitMs: this.#gates.shut(call.gate, named ?? call.unnamedWaitMs), detail: said(call, answer) };
+      const waitMs = await this.#options.budgets.close(call.budget, named ?? call.unnamedWaitMs);
+      return { waitMs, detail: said(call, answer) };
     }
     if (status >= 500 || status === 408) {
-      if (named !== null) this.#gates.shut(call.gate, named);
+      if (named !== null) await this.#options.budgets.close(call.budget, named);
       return lost(call, 'server-error', `answered ${status}`);
     }
     if (status >= 200 && status < 300 && status !== 204 && body.is !== 'json') {
@@ -284,10 +324,15 @@ function lost(call: HttpCall, why: UnavailableWhy, because: string): Attempt {
   return { lost: why, detail: `${named(call)}: ${because}`, mayHaveArrived: true };
 }
 
-/** The path of a redirect that stays within the origin; null: it leads elsewhere. */
+/**
+ * The path of a redirect that stays within the origin and asks for the same; null: it leads elsewhere, or forgets a part
+ * of the query, so that it would answer another question.
+ */
 function sameOrigin(origin: string, path: string, answer: Answer): string | null {
   const location = answer.headers['location'];
   if (location === undefined || !URL.canParse(location, origin + path)) return null;
   const target = new URL(location, origin + path);
-  return target.origin === new URL(origin).origin ? target.pathname + target.search : null;
+  const asked = new URL(path, origin);
+  const same = [...asked.searchParams].every(([name, value]) => target.searchParams.has(name, value));
+  return same && target.origin === asked.origin ? target.pathname + target.search : null;
 }

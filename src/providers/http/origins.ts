@@ -8,6 +8,8 @@ export interface BreakerOptions {
   failures: number;
   /** How long, in milliseconds; then one call tries. */
   openMs: number;
+  /** Hears of each origin that was left alone and answers again. */
+  onRecovered?: (origin: string) => void;
 }
 
 /** The connections to one origin, and the breaker that guards them. */
@@ -49,7 +51,13 @@ export class Origins {
   }
 
   #open(origin: string, ca: string | undefined): Origin {
+    const breaker = circuitBreaker(handleWhenResult(this.#isFailure), {
+      breaker: new ConsecutiveBreaker(this.#options.failures),
+      halfOpenAfter: this.#options.openMs,
+    });
+    breaker.onReset(() => this.#options.onRecovered?.(origin));
     return {
+      breaker,
       pool: new Pool(origin, {
         connections: CONNECTIONS,
         pipelining: 1,
@@ -63,10 +71,6 @@ export class Origins {
           rejectUnauthorized: true,
           ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }),
         },
-      }),
-      breaker: circuitBreaker(handleWhenResult(this.#isFailure), {
-        breaker: new ConsecutiveBreaker(this.#options.failures),
-        halfOpenAfter: this.#options.openMs,
       }),
     };
   }

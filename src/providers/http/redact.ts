@@ -29,7 +29,9 @@ export function redact(text: string, secrets: readonly string[]): string {
  * JSON, in HTML; in letters of any case), and whatever looks like an Authorization header.
  */
 export function withoutSecrets(text: string, secrets: readonly string[]): string {
-  const forms = formsOf(secrets).map((form) => form.replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`));
+  // No form of a secret is shorter than it, and a pattern made of a very long one is more than an engine takes.
+  const findable = secrets.filter(({ length }) => length >= SHORTEST_SECRET && length <= text.length);
+  const forms = formsOf(findable).map((form) => form.replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`));
   const safe = forms.length === 0 ? text : text.replace(new RegExp(forms.join('|'), 'gi'), '[redacted]');
   return safe.replace(/\b(basic|bearer)\s+[\w+/=.~-]{8,}/gi, '$1 [redacted]');
 }
@@ -38,7 +40,6 @@ export function withoutSecrets(text: string, secrets: readonly string[]): string
 function formsOf(secrets: readonly string[]): string[] {
   const forms = new Set<string>();
   for (const secret of secrets) {
-    if (secret.length < SHORTEST_SECRET) continue;
     const base64 = Buffer.from(secret).toString('base64');
     forms.add(secret);
     // Without its padding: so it is found with and without.

@@ -53,6 +53,11 @@ export class Shared<T extends object> {
     return outcome;
   }
 
+  /** Whether a value is kept. */
+  has(name: string): boolean {
+    return this.#peek(name) !== undefined;
+  }
+
   /** Forgets a value, unless another has taken its place. */
   drop(name: string, value: T): void {
     if (this.#kept.get(name)?.value === value) this.#kept.delete(name);

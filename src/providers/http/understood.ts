@@ -1,4 +1,11 @@
 import { hash } from 'node:crypto';
+import { frozen } from '../../domain/frozen.ts';
+
+/**
+ * The longest name or other text that is taken from a row, in characters: what is read is kept and told in full. The
+ * vendors' own limits are lower (300 at most).
+ */
+export const LONGEST_TEXT = 1_000;
 
 /** Smaller answers are read sooner than they are recognised. */
 const WORTH_BYTES = 4_096;
@@ -71,10 +78,4 @@ export class Understood {
     this.#values.delete(shared.name);
     this.#characters -= shared.characters;
   }
-}
-
-function frozen<T>(value: T): T {
-  if (typeof value !== 'object' || value === null) return value;
-  for (const part of Object.values(value)) frozen(part);
-  return Object.freeze(value);
 }

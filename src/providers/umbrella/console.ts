@@ -1,10 +1,14 @@
 import { hash } from 'node:crypto';
+import type { Budget, BudgetKind } from '../../domain/budget.ts';
 import type { KeyPair } from '../../domain/secret.ts';
 import type { TenantSpec } from '../../domain/tenant.ts';
 import type { HttpCall } from '../http/client.ts';
 
 /** A 429 has no `Retry-After`: "wait a second" (domain.md §5). */
 const UNNAMED_WAIT_MS = 1_000;
+
+export type UmbrellaBudget = Exclude<BudgetKind, 'connectwise'>;
+
 const CUSTOMERS = { msp: '/admin/v2/managed/customers', mssp: '/admin/v2/providers/customers' };
 
 /** One console: where it is, of which kind, and what its calls have in common. */
@@ -31,14 +35,18 @@ export class Console {
     return CUSTOMERS[this.#spec.console];
   }
 
-  /** The budget is the key's, whoever uses it (domain.md §5). */
-  common(key: KeyPair): Pick<HttpCall, 'origin' | 'ca' | 'gate' | 'unnamedWaitMs'> {
-    const name = hash('sha256', key.publicHalf);
+  /** What the calls of a key have in common that are counted together. */
+  common(key: KeyPair, kind: UmbrellaBudget): Pick<HttpCall, 'origin' | 'ca' | 'budget' | 'unnamedWaitMs'> {
     return {
       origin: this.#spec.url,
       ca: this.#spec.ca,
-      gate: `umbrella ${this.#spec.url} ${name}`,
+      budget: this.budget(key, kind),
       unnamedWaitMs: UNNAMED_WAIT_MS,
     };
+  }
+
+  /** A budget is one key's, whoever uses it, for one family of operations (domain.md §5). */
+  budget(key: KeyPair, kind: UmbrellaBudget): Budget {
+    return { scope: `${kind} ${this.#spec.url} ${hash('sha256', key.publicHalf)}`, kind };
   }
 }

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { Want } from '../../domain/budget.ts';
 import type { CustomerFact } from '../../domain/observation.ts';
 import { failed, ok, type Failure, type Outcome } from '../../domain/outcome.ts';
 import { Secret, type KeyPair } from '../../domain/secret.ts';
@@ -7,6 +8,7 @@ import type {
   ApiKeyPass,
   CallContext,
   Clock,
+  ExpectedLook,
   ListedApiKey,
   MadeApiKey,
   NewApiKey,
@@ -15,7 +17,7 @@ import type {
 } from '../../reconciler/ports.ts';
 import type { Answer } from '../http/answer.ts';
 import { unusable, type HttpCall, type HttpClient } from '../http/client.ts';
-import { Console } from './console.ts';
+import { Console, type UmbrellaBudget } from './console.ts';
 import { objectionTo, type Leaving } from './door.ts';
 import { isNameTaken, refusal, refusesBearer } from './refusal.ts';
 import { apiKeysSchema, customersSchema, madeKeySchema } from './schemas.ts';
@@ -27,13 +29,15 @@ const MAX_PAGES = 100;
 const API_KEYS = '/admin/v2/apiKeys';
 
 /** A call of one key, without what its token adds. */
-type Request = Pick<HttpCall, 'method' | 'path' | 'effect' | 'body'>;
+type Request = Pick<HttpCall, 'method' | 'path' | 'effect' | 'body' | 'continues'>;
 type Barrier = () => Promise<Failure | null>;
 
 /** Umbrella for all tenants; they share the tokens of the keys that they share. */
 export class UmbrellaVendor {
   readonly #http: HttpClient;
   readonly #tokens: Tokens;
+  /** Pages to expect of lists that the budget cut short, since nobody knows yet how long they are. */
+  readonly #longLists = new Map<string, number>();
 
   constructor(http: HttpClient, clock: Clock) {
     this.#http = http;
@@ -56,6 +60,31 @@ export class UmbrellaVendor {
     };
   }
 
+  /** What a look costs; a token only where none is kept. */
+  wants({ spec, umbrellaApi, umbrellaKeyAdmin, customers }: ExpectedLook): Want[] {
+    const console = new Console(spec.umbrella);
+    const known = Math.max(1, Math.ceil(customers / PAGE_SIZE));
+    const pages = (umbrellaApi && this.#longLists.get(listName(console, umbrellaApi))) ?? known;
+    const wants = [
+      ...(umbrellaApi ? this.#wants(console, umbrellaApi, 'umbrella-customers', pages) : []),
+      ...(umbrellaKeyAdmin ? this.#wants(console.own(), umbrellaKeyAdmin, 'umbrella-api-keys', 1) : []),
+    ];
+    // One key may be both, and then has one budget for its tokens.
+    const byScope = new Map<string, Want>();
+    for (const want of wants) {
+      const calls = (byScope.get(want.scope)?.calls ?? 0) + (want.calls ?? 0);
+      byScope.set(want.scope, { ...want, calls });
+    }
+    return [...byScope.values()];
+  }
+
+  #wants(console: Console, key: KeyPair, kind: UmbrellaBudget, calls: number): Want[] {
+    const list = { ...console.budget(key, kind), calls };
+    return this.#tokens.has(console, key)
+      ? [list]
+      : [list, { ...console.budget(key, 'umbrella-token'), calls: 1 }];
+  }
+
   async #apiKeys(
     console: Console,
     keyAdmin: KeyPair,
@@ -64,7 +93,7 @@ export class UmbrellaVendor {
     const keys: ListedApiKey[] = [];
     for (let pages = 0; pages < MAX_PAGES; pages += 1) {
       const path = `${API_KEYS}?offset=${keys.length}&limit=${PAGE_SIZE}`;
-      const page = await this.#read(console, keyAdmin, context, path, apiKeysSchema);
+      const page = await this.#read(console, keyAdmin, context, path, apiKeysSchema, pages > 0);
       if (!page.ok) return page;
       keys.push(...page.value.keys);
       const { total } = page.value;
@@ -113,12 +142,18 @@ export class UmbrellaVendor {
     const customers = new Map<number, CustomerFact>();
     for (let page = 1; page <= MAX_PAGES; page += 1) {
       const path = `${console.customersPath}?page=${page}&limit=${PAGE_SIZE}`;
-      const rows = await this.#read(console, key, context, path, customersSchema);
-      if (!rows.ok) return rows;
+      const rows = await this.#read(console, key, context, path, customersSchema, page > 1);
+      if (!rows.ok) {
+        const cut = rows.failure.kind === 'RateLimited' && page > 1;
+        // What comes may be as much again as what came.
+        if (cut) this.#longLists.set(listName(console, key), 2 * page);
+        return rows;
+      }
       const before = customers.size;
       for (const row of rows.value) customers.set(row.id, row);
       if (rows.value.length < PAGE_SIZE || customers.size === before) break;
     }
+    this.#longLists.delete(listName(console, key));
     return ok([...customers.values()]);
   }
 
@@ -128,8 +163,10 @@ export class UmbrellaVendor {
     context: CallContext,
     path: string,
     schema: z.ZodType<T>,
+    continues: boolean,
   ): Promise<Outcome<T>> {
-    const sent = await this.#withToken(console, key, context, { method: 'GET', path, effect: 'read' });
+    const request: Request = { method: 'GET', path, effect: 'read', continues };
+    const sent = await this.#withToken(console, key, context, request);
     return sent.ok ? understood(sent.value.call, sent.value.answer, schema) : sent;
   }
 
@@ -155,14 +192,19 @@ export class UmbrellaVendor {
   }
 }
 
+/** A list of customers is one organisation's, as one key sees it. */
+const listName = (console: Console, key: KeyPair): string =>
+  `${console.budget(key, 'umbrella-customers').scope} ${console.organizationId ?? ''}`;
+
 function bearerCall(
   console: Console,
   key: KeyPair,
   { bearer }: Token,
   { body, ...request }: Request,
 ): HttpCall {
+  const kind = request.path.startsWith(API_KEYS) ? 'umbrella-api-keys' : 'umbrella-customers';
   return {
-    ...console.common(key),
+    ...console.common(key, kind),
     ...request,
     headers: {
       authorization: `Bearer ${bearer}`,

@@ -1,21 +1,34 @@
 import { z } from 'zod';
 import type { CustomerFact } from '../../domain/observation.ts';
+import { LONGEST_SECRET } from '../../domain/secret.ts';
 import type { ListedApiKey } from '../../reconciler/ports.ts';
+import { LONGEST_TEXT } from '../http/understood.ts';
 
 /** What is read of Umbrella's answers (domain.md §5); fields that nothing rests on are ignored. */
+
+const told = z.string().max(LONGEST_TEXT);
+
+/** Seconds: Umbrella's tokens live for an hour, and one that lived for years would outlive its key unseen. */
+const LONGEST_TOKEN_LIFE = 24 * 60 * 60;
 
 export const tokenSchema = z.object({
   token_type: z.string().regex(/^bearer$/i),
   /** What can be sent in a header. */
-  access_token: z.string().regex(/^[\x21-\x7e]+$/),
-  /** Seconds. */
-  expires_in: z.number().positive(),
+  access_token: z
+    .string()
+    .max(LONGEST_SECRET)
+    .regex(/^[\x21-\x7e]+$/),
+  /** Seconds, a day at most. */
+  expires_in: z
+    .number()
+    .positive()
+    .transform((seconds) => Math.min(seconds, LONGEST_TOKEN_LIFE)),
 });
 
 /** A customer of an MSP or an MSSP console: the two lists share what is read here. */
 export const customersSchema = z.array(
   z
-    .object({ customerId: z.number().int(), customerName: z.string() })
+    .object({ customerId: z.number().int(), customerName: told })
     .transform((row): CustomerFact => ({ id: row.customerId, name: row.customerName })),
 );
 
@@ -36,11 +49,11 @@ export const apiKeysSchema = z.object({
   keys: z.array(
     z
       .object({
-        id: z.string().min(1),
-        name: z.string().nullish(),
-        clientId: z.string().nullish(),
-        scopes: z.array(z.string()),
-        allowedIPs: z.array(z.string()).nullish(),
+        id: told.min(1),
+        name: told.nullish(),
+        clientId: z.string().max(LONGEST_SECRET).nullish(),
+        scopes: z.array(told),
+        allowedIPs: z.array(told).nullish(),
         expireAt: expiry,
         createdAt: time,
         lastRefreshedAt: time,
@@ -63,9 +76,11 @@ export const apiKeysSchema = z.object({
 const newer = (a: string | null, b: string | null): string | null =>
   a === null || (b !== null && b > a) ? b : a;
 
+const half = z.string().min(1).max(LONGEST_SECRET);
+
 /** The one answer that tells a secret. */
 export const madeKeySchema = z.object({
-  key: z.object({ id: z.string().min(1), clientId: z.string().min(1), clientSecret: z.string().min(1) }),
+  key: z.object({ id: told.min(1), clientId: half, clientSecret: half }),
 });
 
 /** The three error shapes in one: `{message, description}`, `{message}`, `{error, message, statusCode}`. */

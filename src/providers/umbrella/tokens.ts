@@ -58,6 +58,11 @@ export class Tokens {
     );
   }
 
+  /** Whether the key still has one. */
+  has(console: Console, key: KeyPair): boolean {
+    return this.#tokens.has(this.#name(console, key));
+  }
+
   #keepMs({ expiresAt }: Token): number {
     return Date.parse(expiresAt) - this.#clock.now().getTime() - EXPIRES_EARLY_MS;
   }
@@ -78,7 +83,7 @@ export class Tokens {
   async #fetch(console: Console, key: KeyPair, context: CallContext): Promise<Outcome<Token>> {
     const credentials = `${key.publicHalf}:${key.privateHalf.reveal()}`;
     const call: HttpCall = {
-      ...console.common(key),
+      ...console.common(key, 'umbrella-token'),
       method: 'POST',
       path: '/auth/v2/token',
       headers: {
