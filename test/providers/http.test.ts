@@ -387,6 +387,83 @@ describe('an origin that fails again and again', () => {
     expect(recovered).toEqual([server.url]);
   });
 
+  test('is asked whether it answers by now, though nobody calls: as a read, without credentials', async () => {
+    let ill = true;
+    const recovered = Promise.withResolvers<string>();
+    const server = await serveConnectWise((_, response) => json(response, {}, { status: ill ? 500 : 401 }));
+    const timers = new TestTimers();
+    const { reads } = readsAt(server.url, {
+      timers,
+      retries: { times: 0, firstDelayMs: 0 },
+      breaker: { failures: 1, openMs: 0, onRecovered: recovered.resolve },
+    });
+    expect(await reads.roles('Umbrella', [])).toMatchObject({ ok: false });
+    const asked = server.requests.at(-1)!;
+    timers.fire();
+    await expect.poll(() => server.requests.at(-1)).toEqual({ ...asked, authorization: undefined });
+    const { length } = server.requests;
+    ill = false;
+    await expect
+      .poll(() => {
+        timers.fire();
+        return server.requests.length;
+      })
+      .toBeGreaterThan(length);
+    expect(await recovered.promise).toBe(server.url);
+  });
+
+  test('is not asked while it wants nobody to call', async () => {
+    const clock = new TestClock();
+    const timers = new TestTimers();
+    const headers = { 'retry-after': '60' };
+    const server = await serveConnectWise((_, response) => json(response, {}, { status: 503, headers }));
+    const { reads } = readsAt(server.url, {
+      clock,
+      timers,
+      retries: { times: 0, firstDelayMs: 0 },
+      breaker: { failures: 1, openMs: 0 },
+    });
+    expect(await reads.roles('Umbrella', [])).toMatchObject({ ok: false });
+    const { length } = server.requests;
+    const passes = async () => {
+      timers.fire();
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    for (let rounds = 0; rounds < 20; rounds += 1) await passes();
+    expect(server.requests).toHaveLength(length);
+    clock.advance(61_000);
+    await expect.poll(async () => (await passes(), server.requests.length)).toBeGreaterThan(length);
+  });
+
+  test('is no better for calls that were not sent', async () => {
+    const server = await serve((_, response) =>
+      json(response, {}, { status: 503, headers: { 'retry-after': '60' } }),
+    );
+    const clock = new TestClock();
+    const vendors = vendorsFor({
+      clock,
+      retries: { times: 0, firstDelayMs: 0 },
+      breaker: { failures: 2, openMs: 3_600_000 },
+    });
+    const rolesOf = async (companyId: string) => {
+      const spec = specFor(server.url, server.url);
+      const answer = await vendors
+        .connectwise({ ...spec, connectwise: { ...spec.connectwise, companyId } })
+        .reads(pair, contextOf(clock))
+        .roles('Umbrella', []);
+      return answer.ok
+        ? 'ok'
+        : answer.failure.kind === 'Unavailable'
+          ? answer.failure.why
+          : answer.failure.kind;
+    };
+    expect(await rolesOf('one')).toBe('server-error');
+    // Its company is not called any more, which is no answer of the origin.
+    expect(await rolesOf('one')).toBe('RateLimited');
+    expect(await rolesOf('two')).toBe('server-error');
+    expect(await rolesOf('three')).toBe('breaker-open');
+  });
+
   test('is not ill where it refuses: 401, 403, 404 and 429 are answers', async () => {
     let status = 401;
     const server = await serveConnectWise((_, response) =>

@@ -1,5 +1,6 @@
 import {
   BrokenCircuitError,
+  CircuitState,
   ExponentialBackoff,
   handleWhenResult,
   noJitterGenerator,
@@ -85,6 +86,9 @@ export class HttpClient {
   readonly #options: HttpOptions;
   readonly #origins: Origins;
   readonly #calls = new WeakMap<CallContext, Counted>();
+  /** How to call off the next one of each origin that is left alone. */
+  readonly #probes = new Map<Origin, () => void>();
+  readonly #ended = new AbortController();
 
   constructor(options: HttpOptions) {
     this.#options = options;
@@ -117,6 +121,9 @@ export class HttpClient {
   }
 
   async close(): Promise<void> {
+    this.#ended.abort();
+    for (const callOff of this.#probes.values()) callOff();
+    this.#probes.clear();
     await this.#options.budgets.end();
     await this.#origins.close();
   }
@@ -140,21 +147,60 @@ export class HttpClient {
 
   async #guarded(call: HttpCall, bounds: Bounds): Promise<Attempt> {
     const origin = this.#origins.get(call.origin, call.ca);
-    const once = () => origin.breaker.execute(() => this.#attempt(call, bounds, origin));
+    const once = () => this.#once(call, bounds, origin);
+    const first = await once();
+    if (call.effect === 'write' || !isPassing(first, bounds)) return first;
+    let attempt: Attempt | null = first;
+    return await this.#retryPolicy(bounds).execute(() => {
+      const given = attempt;
+      attempt = null;
+      return given ?? once();
+    });
+  }
+
+  /** What may not leave says nothing of the origin: its breaker hears only of what was sent. */
+  async #once(call: HttpCall, bounds: Bounds, origin: Origin): Promise<Attempt> {
+    const held = this.#stopped(call, bounds) ?? (await this.#held(call, bounds));
+    if (held !== null) return held;
     try {
-      const first = await once();
-      if (call.effect === 'write' || !isPassing(first, bounds)) return first;
-      let attempt: Attempt | null = first;
-      return await this.#retryPolicy(bounds).execute(() => {
-        const given = attempt;
-        attempt = null;
-        return given ?? once();
-      });
+      return await origin.breaker.execute(() => this.#attempt(call, bounds, origin));
     } catch (error) {
       if (!(error instanceof BrokenCircuitError)) throw error;
       const detail = `not asked: ${call.origin} failed several times in a row`;
       return { lost: 'breaker-open', detail, mayHaveArrived: false };
+    } finally {
+      this.#probeLater(call, origin);
     }
+  }
+
+  /**
+   * Asks an origin that is left alone whether it answers by now, so that this is noticed though none of its tenants is
+   * due: by a call that it failed, as a read, without credentials. It is counted like any other.
+   */
+  #probeLater(failed: HttpCall, origin: Origin): void {
+    if (origin.breaker.state !== CircuitState.Open || this.#probes.has(origin)) return;
+    if (this.#ended.signal.aborted) return;
+    const { timers, clock, callTimeoutMs, breaker } = this.#options;
+    const { body: _, continues: __, ...call } = failed;
+    const probe: HttpCall = {
+      ...call,
+      method: 'GET',
+      headers: { accept: 'application/json' },
+      effect: 'read',
+      secrets: [],
+    };
+    const ask = async () => {
+      this.#probes.delete(origin);
+      const deadline = new Date(clock.now().getTime() + callTimeoutMs);
+      const asked = this.send(probe, { tenantId: 'probe', deadline, signal: this.#ended.signal });
+      // Where the budgets cannot be asked, nobody calls: it is tried again.
+      await asked.catch(() => undefined);
+      this.#probeLater(probe, origin);
+    };
+    this.#probes.set(
+      origin,
+      timers.after(breaker.openMs, () => void ask()),
+    );
   }
 
   #retryPolicy(bounds: Bounds) {
@@ -180,12 +226,12 @@ export class HttpClient {
         return { lost: 'redirected', detail, mayHaveArrived: true };
       }
       path = next;
+      const held = this.#stopped(call, bounds) ?? (await this.#held(call, bounds));
+      if (held !== null) return held;
     }
   }
 
   async #exchange(call: HttpCall, bounds: Bounds, origin: Origin): Promise<Attempt> {
-    const before = this.#stopped(call, bounds) ?? (await this.#held(call, bounds));
-    if (before !== null) return before;
     this.#count(call, bounds.context);
     try {
       const limit = this.#options.maxResponseBytes;
