@@ -95,7 +95,7 @@ export function managementKeyValid(look: Look): Verdict {
       `Parasol holds no management key: give it with \`parasol credential ${spec.id} management\`.`,
     );
   }
-  const own = standing(look, facts.management, { of: 'keys', what: 'The management key', key });
+  const own = standing(look, facts.management, { of: 'settings', what: 'The management key', key });
   if (own.value && !own.value.authenticates) {
     return no(
       'Refused',
@@ -107,9 +107,11 @@ export function managementKeyValid(look: Look): Verdict {
   const lacks = [
     // What only repairs need is not missed where nothing may be repaired.
     ...held.filter((right) => spec.mode === 'repair' || right.endsWith(' inquire')),
-    ...(metLately(look, facts.management, 'Forbidden', key) ? ['read its own security'] : []),
+    ...(metLately(look, facts.management, 'Forbidden', { key, of: 'settings' })
+      ? ['read its own security']
+      : []),
     ...read
-      .filter((name) => metLately(look, facts[name], 'Forbidden', key))
+      .filter((name) => metLately(look, facts[name], 'Forbidden', { key, of: 'keys' }))
       .map((name) => `read ${MUST_READ[name]}`),
   ];
   const member = own.value?.member ?? 'its member';

@@ -18,7 +18,7 @@ export function umbrellaKeyValid(look: Look): Verdict {
   const { facts } = look;
   const key = pairInUse(look, 'umbrella-api');
   if (!key) return no('NoKey', `Parasol holds no Umbrella key: ${give(look, 'umbrella-api')}.`);
-  const access = standing(look, facts.umbrellaAccess, { of: 'keys', what: 'The Umbrella key', key });
+  const access = standing(look, facts.umbrellaAccess, { of: 'umbrella', what: 'The Umbrella key', key });
   if (access.verdict) return access.verdict;
   const { seen } = access;
   if (!access.value.accepted) {
@@ -27,14 +27,14 @@ export function umbrellaKeyValid(look: Look): Verdict {
       `Umbrella refuses the key ${key.fingerprint} (${seen}): make a new one in Admin > API Keys and ${give(look, 'umbrella-api')}.`,
     );
   }
-  if (metLately(look, facts.customers, 'Forbidden', key)) {
+  if (metLately(look, facts.customers, 'Forbidden', { key, of: 'umbrella' })) {
     return no(
       'MissingScope',
       `The Umbrella key ${key.fingerprint} may not list customers: give it the scope for that in Admin > API Keys.`,
     );
   }
   const what = "The Umbrella key's list of customers";
-  const customers = standing(look, facts.customers, { of: 'keys', what, key });
+  const customers = standing(look, facts.customers, { of: 'umbrella', what, key });
   if (customers.verdict) return customers.verdict;
   return expiryVerdict(look, key, seen);
 }
@@ -106,7 +106,7 @@ function expiryOf(
     };
   }
   const what = 'The KeyAdmin key';
-  const access = standing(look, facts.umbrellaKeyAdmin, { of: 'keys', what, key: admin });
+  const access = standing(look, facts.umbrellaKeyAdmin, { of: 'umbrella', what, key: admin });
   if (access.verdict) return access;
   if (!access.value.accepted) {
     return {
@@ -117,7 +117,7 @@ function expiryOf(
     };
   }
   const listed = standing(look, facts.umbrellaKey, {
-    of: 'keys',
+    of: 'umbrella',
     what: 'The expiry of the Umbrella key',
     key,
   });
@@ -164,7 +164,7 @@ export function umbrellaIntegrated(look: Look): Verdict {
   }
   const last = newest ? ` ${wrote(newest)}.` : '';
   const what = 'What Umbrella writes in ConnectWise';
-  const { verdict, value: writes } = standing(look, facts.writes, { of: 'keys', what });
+  const { verdict, value: writes } = standing(look, facts.writes, { of: 'settings', what });
   if (verdict) return { ...verdict, message: `${verdict.message}${last}` };
 
   const members = expectedMembers(spec).join(' or ');

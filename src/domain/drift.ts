@@ -187,8 +187,8 @@ export interface LevelEvidence {
 }
 
 /**
- * The newest word on the role's levels: its settings, or, from an observation in which those could not be read,
- * the effective levels that a key of its member shows (domain.md §4). Null: neither was seen, or it came empty,
+ * The newest word on the role's levels: its settings, or, from an observation in which those were not read, the
+ * effective levels that a key of its member shows (domain.md §4). Null: neither was seen, or it came empty,
  * which says nothing (rulings 1).
  */
 export function levelEvidence(
@@ -208,10 +208,12 @@ export function levelEvidence(
     at: rows.at,
     source,
   });
-  if (effective && (!settings || effective.observedAt > settings.observedAt)) {
-    return told(effective, 'effective');
-  }
-  return settings && told(settings, 'settings');
+  const fromRole = settings && told(settings, 'settings');
+  if (!effective || (settings && effective.observedAt <= settings.observedAt)) return fromRole;
+  const fromKey = told(effective, 'effective');
+  // A brief look leaves the settings out: where its key shows nothing else than they did, they are still the word.
+  const stands = fromRole?.cells.length === 0 && roleLevels?.failure === undefined;
+  return stands && fromKey.cells.length === 0 ? fromRole : fromKey;
 }
 
 interface SeenRows {

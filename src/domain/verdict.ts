@@ -12,10 +12,11 @@ export const yes = (reason: string, message: string): Verdict => ({ status: 'Tru
 export const no = (reason: string, message: string): Verdict => ({ status: 'False', reason, message });
 export const unknown = (reason: string, message: string): Verdict => ({ status: 'Unknown', reason, message });
 
-/** How long a value holds after it was last seen, in cycles of the tenant, and at the least. */
+/** How long a value holds after it was last seen, in cycles of the tenant, and at the least; see `EVERY_CYCLES`. */
 const HORIZONS = {
   keys: { cycles: 4, atLeast: '5m' },
   settings: { cycles: 8, atLeast: '15m' },
+  umbrella: { cycles: 12, atLeast: '15m' },
 } as const;
 export type Horizon = keyof typeof HORIZONS;
 
@@ -23,7 +24,7 @@ export type Horizon = keyof typeof HORIZONS;
 export function horizonsOf(spec: Pick<TenantSpec, 'every'>, now: Date): Record<Horizon, number> {
   const cycle = cycleMs(spec.every, now);
   const ms = (of: Horizon) => Math.max(HORIZONS[of].cycles * cycle, toMs(HORIZONS[of].atLeast));
-  return { keys: ms('keys'), settings: ms('settings') };
+  return { keys: ms('keys'), settings: ms('settings'), umbrella: ms('umbrella') };
 }
 
 /** Replicas' and vendors' clocks may be so far ahead of this one; what is dated later has no known age. */
@@ -114,8 +115,8 @@ export function metLately(
   look: Look,
   fact: Remembered<unknown> | undefined,
   kind: Failure['kind'],
-  key: HeldCredential,
+  { key, of }: { key: HeldCredential; of: Horizon },
 ): boolean {
   const at = met(fact, kind, key);
-  return at !== null && isWithin(look, at, 'keys');
+  return at !== null && isWithin(look, at, of);
 }

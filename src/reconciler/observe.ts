@@ -20,6 +20,7 @@ import {
 } from '../domain/observation.ts';
 import { oncePer } from '../domain/once.ts';
 import { failed, ok, saysNothing, type Failure, type Outcome } from '../domain/outcome.ts';
+import { NO_PART, type Part } from '../domain/part.ts';
 import type { KeyPair } from '../domain/secret.ts';
 import {
   expectedMembers,
@@ -97,6 +98,8 @@ export interface ObserveInput {
   vendors: Vendors;
   context: CallContext;
   clock: Clock;
+  /** What a brief look leaves out; facts of it stand as they are known. Default: nothing. */
+  leaves?: ReadonlySet<Part>;
 }
 
 /** Reads both vendors at once; what one cannot answer leaves the other's facts standing. */
@@ -105,9 +108,11 @@ export async function observe(
 ): Promise<{ observation: Observation; memory: IntegrationMemory }> {
   const at = input.clock.now().toISOString();
   const look = { ...input, reading: readerAt(at) };
+  const { leaves = NO_PART, spec, vendors } = input;
+  const ofConnectWise = leaves.has('settings') ? glanceAtConnectWise : observeConnectWise;
   const [connectwise, umbrella] = await Promise.all([
-    observeConnectWise(look, input.vendors.connectwise(input.spec)),
-    observeUmbrella(look, input.vendors.umbrella(input.spec)),
+    ofConnectWise(look, vendors.connectwise(spec)),
+    leaves.has('umbrella') ? {} : observeUmbrella(look, vendors.umbrella(spec)),
   ]);
   const observation: Observation = { at, ...connectwise.readings, ...umbrella };
   return { observation, memory: connectwise.memory };
@@ -185,6 +190,32 @@ async function observeConnectWise(
 }
 
 /**
+ * While nothing is wrong: the members, whose list shows besides that the site answers Parasol's key, and the key that
+ * Umbrella holds. What is refused here is judged by a whole look.
+ */
+async function glanceAtConnectWise(
+  { spec, keys, known, context, memory, reading }: Looking,
+  connectwise: ConnectWise,
+): Promise<{ readings: Omit<Observation, 'at'>; memory: IntegrationMemory }> {
+  const readings: Omit<Observation, 'at'> = { candidates: {} };
+  const site = known.site?.value;
+  const own = known.management?.value?.authenticates === true ? known.management.value.member : null;
+  const list = async () => {
+    if (!keys.management) return;
+    const { listed } = await listMembers(spec, connectwise.reads(keys.management.pair, context), own);
+    readings.members = reading(listed, MANAGEMENT, keys.management);
+    if (listed.ok && site?.state === 'answers') readings.site = reading(ok(site), MANAGEMENT, null);
+  };
+  const prove = async () => {
+    if (!keys.integration) return;
+    const proof = await proveKey(connectwise, keys.integration, context, false);
+    readings.integrationKey = reading(proof, 'integration key', keys.integration);
+  };
+  await Promise.all([list(), prove()]);
+  return { readings, memory };
+}
+
+/**
  * Whether the site is ConnectWise with this company. Any understood answer to the management key shows it;
  * else a second, independent call without credentials decides (domain.md §4). Undefined: nothing new.
  */
@@ -244,6 +275,21 @@ interface Settings {
 
 const membersOf = (keys: HeldKey[]): string[] => keys.flatMap(({ member }) => member ?? []);
 
+/** The spec's members, with the management key's own as the control of the list (rulings 1). */
+async function listMembers(
+  spec: TenantSpec,
+  reads: ConnectWiseReads,
+  own: string | null,
+  more: string[] = [],
+): Promise<{ listed: Outcome<Listed<MemberFact>>; control: MemberFact | null }> {
+  const named = [...expectedMembers(spec), ...(own ? [own] : []), ...more];
+  const different = named.filter((name, at) => named.findIndex((one) => sameIdentifier(one, name)) === at);
+  const members = await reads.membersByIdentifier(different);
+  if (!members.ok) return { listed: members, control: null };
+  const control = own ? findMember(members.value, own) : null;
+  return { listed: ok({ items: members.value, controlSeen: control !== null }), control };
+}
+
 /**
  * Members first: the management key's own row is the control of both lists (rulings 1). `more`: members that are
  * none of the slots' any more, and whose keys are called with.
@@ -254,13 +300,8 @@ async function observeSettings(
   own: string | null,
   more: string[] = [],
 ): Promise<Settings> {
-  const named = [...expectedMembers(spec), ...(own ? [own] : []), ...more];
-  const different = named.filter((name, at) => named.findIndex((one) => sameIdentifier(one, name)) === at);
-  const members = await reads.membersByIdentifier(different);
-  const control = members.ok && own ? findMember(members.value, own) : null;
-  const settings: Settings = {
-    members: members.ok ? ok({ items: members.value, controlSeen: control !== null }) : members,
-  };
+  const { listed, control } = await listMembers(spec, reads, own, more);
+  const settings: Settings = { members: listed };
   const controlRole = control?.role?.id;
   const roles = await reads.roles(spec.connectwise.role.name, controlRole === undefined ? [] : [controlRole]);
   if (!roles.ok) return { ...settings, roles };

@@ -17,6 +17,7 @@ import type {
   UmbrellaKeyFact,
 } from '../domain/observation.ts';
 import type { Outcome } from '../domain/outcome.ts';
+import type { Part } from '../domain/part.ts';
 import type { Plan } from '../domain/action.ts';
 import type { OwnedObject } from '../domain/ground.ts';
 import type { Pause } from '../domain/pause.ts';
@@ -222,6 +223,8 @@ export interface ExpectedLook {
   umbrellaKeyAdmin: KeyPair | null;
   /** As far as is known; each page of them is a call. */
   customers: number;
+  /** What a brief look leaves out. */
+  leaves: ReadonlySet<Part>;
 }
 
 /** One per process: connections, breakers, codebases and tokens are shared by the tenants of an origin. */

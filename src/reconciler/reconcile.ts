@@ -8,6 +8,7 @@ import { progress } from '../domain/handoff-progress.ts';
 import { noFacts, type Facts, type Observation, type Switched } from '../domain/observation.ts';
 import { changeOfMember, intentKey } from '../domain/action.ts';
 import { SETTLE_MS, whyNoWrite } from '../domain/ground.ts';
+import { NO_PART, type Part } from '../domain/part.ts';
 import { isOn, type Pause } from '../domain/pause.ts';
 import type { Rotation } from '../domain/rotation.ts';
 import { seenToWork } from '../domain/proved.ts';
@@ -24,6 +25,7 @@ import {
   type Purpose,
   type TenantSpec,
 } from '../domain/tenant.ts';
+import { leftOut, rests } from './brief.ts';
 import { act, lookForEffects, type ActDeps, type Acted, type ActLimits, type Looked } from './act.ts';
 import {
   acceptanceEvents,
@@ -94,10 +96,11 @@ export async function reconcile(
     signal,
     urgent: isUrgent(found.snapshot.rotation),
   };
-  const aside = await setAside(deps, claimed, found, context);
+  const leaves = leftOut(claimed, found.snapshot, found.keys, started);
+  const aside = await setAside(deps, claimed, found, context, leaves);
   if (aside.waiting) return defer(deps, claimed, found.snapshot, aside);
   try {
-    return await run(deps, claimed, limits, found, context, started, aside.againInMs);
+    return await run(deps, claimed, limits, found, context, started, leaves, aside.againInMs);
   } finally {
     deps.vendors.giveBack(context);
   }
@@ -119,6 +122,7 @@ async function setAside(
   { trigger }: ClaimedTenant,
   { snapshot, keys }: Opened,
   context: CallContext,
+  leaves: ReadonlySet<Part>,
 ): Promise<{ waiting: Waiting; waitMs: number } | { waiting: null; againInMs: number | null }> {
   const { tenant, status } = snapshot;
   const { spec } = tenant;
@@ -131,6 +135,7 @@ async function setAside(
     umbrellaApi: keys.umbrellaApi?.pair ?? null,
     umbrellaKeyAdmin: keys.umbrellaKeyAdmin?.pair ?? null,
     customers: status?.facts.customers?.value?.length ?? 0,
+    leaves,
   };
   const turn = before ? Date.parse(before.until) : 0;
   let given = await vendors.reserve(look, context, inLine ? turn : null);
@@ -184,17 +189,22 @@ async function run(
   found: Opened,
   context: CallContext,
   started: Date,
+  leaves: ReadonlySet<Part>,
   againInMs: number | null,
 ): Promise<ReconcileEnd> {
   const { claim } = claimed;
   const { signal } = context;
   const { keys } = found;
   const snapshot = await admitted(deps, claimed, found.snapshot, limits);
-  const lookWith = (standing: Standing, memory: Look['memory']) =>
-    lookAt(deps, snapshot, keys, context, standing, memory);
+  const lookWith = (standing: Standing, memory: Look['memory'], leaving = NO_PART) =>
+    lookAt(deps, snapshot, keys, context, standing, memory, leaving);
 
   const earlier = whatStands(snapshot, deps.ids.next(), started);
-  const first = await lookWith(earlier.standing, earlier.memory);
+  let first = await lookWith(earlier.standing, earlier.memory, leaves);
+  // Nothing is decided by a brief look but that all is well.
+  if (leaves.size > 0 && !rests(first.look, first.judged) && !signal.aborted) {
+    first = await lookWith(earlier.standing, earlier.memory);
+  }
   const looked = lookForEffects(snapshot.intents, first.judged.ground);
   const standing: Standing = {
     ...earlier.standing,
@@ -427,6 +437,7 @@ async function lookAt(
   context: CallContext,
   standing: Standing,
   memory: Look['memory'],
+  leaves: ReadonlySet<Part>,
 ): Promise<{ look: Look; judged: Judgement }> {
   const { spec } = snapshot.tenant;
   const look = await observe({
@@ -437,6 +448,7 @@ async function lookAt(
     vendors,
     context,
     clock,
+    leaves,
   });
   return { look, judged: judge(snapshot, look, standing, clock.now()) };
 }

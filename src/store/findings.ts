@@ -1,5 +1,6 @@
 import type { Condition } from '../domain/condition.ts';
-import type { Facts, Remembered } from '../domain/observation.ts';
+import type { FactName, Facts, Remembered } from '../domain/observation.ts';
+import { PART_OF, PART_OF_CONDITION, PARTS, partTimes, type Part, type PartTimes } from '../domain/part.ts';
 import { ago } from '../domain/told.ts';
 import type { StoredStatus } from '../reconciler/ports.ts';
 import { frozen } from '../domain/frozen.ts';
@@ -13,8 +14,9 @@ export type Findings = Pick<
 };
 
 /**
- * Facts as they are stored: what was seen, or failed, in the look of `observed_at` has no time of its own, so that
- * another look that shows the same changes that one time and nothing else.
+ * Facts as they are stored: what was seen, or failed, in the look of `observed_at` has no time of its own, and what a
+ * brief look leaves out has that of its part, so that another look that shows the same changes those times and nothing
+ * else.
  */
 export type UndatedFacts = { [Name in keyof Omit<Facts, 'candidates'>]: Undated } & {
   candidates: Record<string, Undated>;
@@ -24,44 +26,86 @@ type Undated = Omit<Remembered<unknown>, 'failure'> & { failure?: Omit<Failed, '
 
 type Remember = Remembered<unknown>;
 
-export const findingsOf = ({ facts, observedAt, ...others }: StoredStatus): Findings => {
+/** When a status was seen. ISO 8601. */
+export interface Seen {
+  /** Of the last look. */
+  observedAt: string;
+  /** Of the parts, each of which that look saw or left out; what lacks was seen with it. */
+  partsAt: PartTimes;
+}
+
+/** When what the status holds was seen. */
+export const seenOf = ({ facts, observedAt }: Pick<StoredStatus, 'facts' | 'observedAt'>): Seen => ({
+  observedAt,
+  partsAt: partTimes(facts),
+});
+
+const timeOf = ({ observedAt, partsAt }: Seen, name: string): string => {
+  const part = PART_OF[name as FactName];
+  return (part && partsAt[part]) ?? observedAt;
+};
+
+export const findingsOf = (status: StoredStatus): Findings => {
+  const { facts, observedAt: _, ...others } = status;
+  const seen = seenOf(status);
   const { candidates, ...named } = facts;
-  const each = (facts: Record<string, Remember>) => mapped(facts, (fact) => undated(fact, observedAt));
   return {
     ...others,
-    facts: { ...each(named), candidates: each(candidates) },
-    conditions: rephrased(others.conditions, ago(observedAt), AGO_OF_LOOK),
+    facts: {
+      ...mapped(named, (fact, name) => undated(fact, timeOf(seen, name), seen.observedAt)),
+      candidates: mapped(candidates, (fact) => undated(fact, seen.observedAt, seen.observedAt)),
+    },
+    conditions: others.conditions.map((one) => undatedCondition(one, seen)),
   };
 };
 
-export const statusOf = ({ facts, ...others }: Findings, observedAt: string): StoredStatus => {
+export const statusOf = ({ facts, ...others }: Findings, seen: Seen): StoredStatus => {
+  const { observedAt } = seen;
   const { candidates, ...named } = facts;
-  const each = (facts: Record<string, Undated>) => mapped(facts, (fact) => dated(fact, observedAt));
   return {
     ...others,
-    facts: { ...each(named), candidates: each(candidates) } as Facts,
-    conditions: datedConditions(others.conditions, observedAt),
+    facts: {
+      ...mapped(named, (fact, name) => dated(fact, timeOf(seen, name), observedAt)),
+      candidates: mapped(candidates, (fact) => dated(fact, observedAt, observedAt)),
+    } as Facts,
+    conditions: datedConditions(others.conditions, seen),
     observedAt,
   };
 };
 
-/** An age of the look itself (`told`), as a stored message has it. */
-const AGO_OF_LOOK = '{ago}';
+/** An age of the look itself (`told`), or of a part, as a stored message has it. */
+const agoOf = (part: Part | null): string => (part === null ? '{ago}' : `{ago:${part}}`);
+const EACH = [null, ...PARTS];
 
-/** Stored conditions with the times that their messages speak of; `lookedAt`: of the look that they are of. */
-export const datedConditions = (conditions: Condition[], lookedAt: string): Condition[] =>
-  rephrased(conditions, AGO_OF_LOOK, ago(lookedAt));
+/** Where times are the same, the one that the condition rests on counts: else its words would change with each look. */
+function undatedCondition(condition: Condition, seen: Seen): Condition {
+  const most = PART_OF_CONDITION[condition.type] ?? null;
+  return [most, ...EACH].reduce(
+    (one, part) => rephrased(one, ago(timeOfPart(seen, part)), agoOf(part)),
+    condition,
+  );
+}
 
-const rephrased = (conditions: Condition[], words: string, others: string): Condition[] =>
-  conditions.map((one) =>
-    one.message.includes(words) ? { ...one, message: one.message.replaceAll(words, () => others) } : one,
+/** Stored conditions with the times that their messages speak of. */
+export const datedConditions = (conditions: Condition[], seen: Seen): Condition[] =>
+  conditions.map((condition) =>
+    EACH.reduce((one, part) => rephrased(one, agoOf(part), ago(timeOfPart(seen, part))), condition),
   );
 
-const mapped = <From, To>(parts: Record<string, From>, change: (part: From) => To): Record<string, To> =>
-  Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, change(part)]));
+const timeOfPart = ({ observedAt, partsAt }: Seen, part: Part | null): string =>
+  (part && partsAt[part]) ?? observedAt;
 
-function undated({ at, observedAt, failure, ...fact }: Remember, lookedAt: string): Undated {
-  const isOfLook = at === lookedAt && observedAt === lookedAt;
+const rephrased = (one: Condition, words: string, others: string): Condition =>
+  one.message.includes(words) ? { ...one, message: one.message.replaceAll(words, () => others) } : one;
+
+const mapped = <From, To>(
+  parts: Record<string, From>,
+  change: (part: From, name: string) => To,
+): Record<string, To> =>
+  Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, change(part, name)]));
+
+function undated({ at, observedAt, failure, ...fact }: Remember, seenAt: string, lookedAt: string): Undated {
+  const isOfLook = at === seenAt && observedAt === seenAt;
   return {
     ...fact,
     ...(at === undefined || isOfLook ? {} : { at }),
@@ -74,15 +118,19 @@ function undated({ at, observedAt, failure, ...fact }: Remember, lookedAt: strin
 
 const undatedFailure = ({ failure, credentialId }: Failed) => ({ failure, credentialId });
 
-/** A fact with its time; `lookedAt`: of the look that the stored facts are of. */
-export function dated({ failure, ...fact }: Undated, lookedAt: string): Remember {
+/** A fact with its times: `seenAt` of what was seen, `lookedAt` of what failed. */
+function dated({ failure, ...fact }: Undated, seenAt: string, lookedAt: string): Remember {
   const isOfLook = fact.value !== undefined && fact.at === undefined;
   return {
     ...fact,
-    ...(isOfLook ? { at: lookedAt, observedAt: lookedAt } : {}),
+    ...(isOfLook ? { at: seenAt, observedAt: seenAt } : {}),
     ...(failure === undefined ? {} : { failure: { ...failure, at: failure.at ?? lookedAt } }),
   };
 }
+
+/** One fact of a stored status. */
+export const datedFact = (fact: NonNullable<UndatedFacts[FactName]>, name: FactName, seen: Seen): Remember =>
+  dated(fact, timeOf(seen, name), seen.observedAt);
 
 /** Whether JSON would say the same of both, whatever the order of their keys. */
 export function isSame(one: unknown, other: unknown): boolean {

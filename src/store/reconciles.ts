@@ -14,12 +14,20 @@ import type {
 } from '../reconciler/ports.ts';
 import { brakeOf, forgetSightings, sight } from './brakes.ts';
 import { SIGHTED } from './brake-sql.ts';
-import { arrayLiteral, iso, keepable, toJson } from './columns.ts';
+import { arrayLiteral, keepable, toJson } from './columns.ts';
 import { changeCredentials } from './credentials.ts';
 import type { Database, Executor } from './database.ts';
 import { CHANGE_CHANNEL, inTransaction, LOCKS, TRIGGER_CHANNEL } from './database.ts';
 import { addEvents } from './events.ts';
-import { findingsOf, isSame, KnownFindings, statusOf, type Findings, type Known } from './findings.ts';
+import {
+  findingsOf,
+  isSame,
+  KnownFindings,
+  seenOf,
+  statusOf,
+  type Findings,
+  type Known,
+} from './findings.ts';
 import { KnownSpecs, SPEC_VERSION, tenantRow } from './known-specs.ts';
 import { KEEP_FINDINGS } from './run-findings.ts';
 import { changeHandoffs } from './handoffs.ts';
@@ -38,7 +46,7 @@ import { addOwned, ownedObjects, toOwned } from './owned.ts';
 import type { Queue } from './queue.ts';
 import { forgetPause } from './pauses.ts';
 import { rowOf, type Json } from './rows.ts';
-import { statuses, toFindings } from './statuses.ts';
+import { statuses, toFindings, toSeen } from './statuses.ts';
 import { tenantParts, toParts, type PartsRow } from './tenant-parts.ts';
 import { NO_WRITE, tenants, toTenant } from './tenants.ts';
 import { together } from './together.ts';
@@ -57,7 +65,7 @@ const SNAPSHOT = `
   select tenants.id, spec.version as spec_version, ${tenantRow('spec.version = asked.spec_version')} as tenant,
     ${tenantParts(true)}, ${SIGHTED} as sighted,
     case when statuses.version = asked.version
-         then json_build_object('version', asked.version, 'observed_at', observed_at)
+         then json_build_object('version', asked.version, 'observed_at', observed_at, 'parts_at', parts_at)
          else row_to_json(statuses) end as status,
     (select coalesce(json_agg(i order by opened_at, id), '[]') from intents as i
       where i.tenant_id = tenants.id and outcome in ('open', 'unknown')) as intents,
@@ -99,10 +107,11 @@ const record = (waits: boolean): string => `
       (select $1::text[]), $2::bigint[], $3::text[], $4::integer[], $5::text[], $6::jsonb[], $7::jsonb[], $8::jsonb[],
       $9::jsonb[], $10::jsonb[], $11::timestamptz[], $12::text[], $13::text[], $14::timestamptz[],
       $15::timestamptz[], $16::text[], $17::integer[], $18::integer[], $19::text[], $20::jsonb[], $21::integer[],
-      $22::float8[], $27::text[], $28::text[], $29::text[], $30::jsonb[]
+      $22::float8[], $27::text[], $28::text[], $29::text[], $30::jsonb[], $31::jsonb[]
     ) as given (
       tenant_id, token, owner, observed_generation, ready, ${FINDINGS.join(', ')}, observed_at, run_id, trigger,
-      started_at, finished_at, outcome, reads, writes, summary, actions, failures, in_ms, marks, drifting, known, calls
+      started_at, finished_at, outcome, reads, writes, summary, actions, failures, in_ms, marks, drifting, known, calls,
+      parts_at
     )
   ), locked as materialized (
     select tenants.id, generation, run_seq, trigger_seq > run_seq as triggered, run_seq > handled_seq as answered
@@ -113,18 +122,19 @@ const record = (waits: boolean): string => `
      order by tenants.id collate "C"
        for update of tenants ${waits ? '' : 'skip locked'}
   ), seen_again as (
-    update statuses set observed_at = given.observed_at
+    update statuses set observed_at = given.observed_at, parts_at = given.parts_at
       from locked join given on given.tenant_id = locked.id
      where statuses.tenant_id = locked.id and known is not null
   ), status as (
-    insert into statuses (tenant_id, observed_generation, ready, ${FINDINGS.join(', ')}, observed_at, version)
-    select id, observed_generation, ready, ${FINDINGS.join(', ')}, observed_at, run_id
+    insert into statuses (tenant_id, observed_generation, ready, ${FINDINGS.join(', ')}, observed_at, parts_at, version)
+    select id, observed_generation, ready, ${FINDINGS.join(', ')}, observed_at, parts_at, run_id
       from locked join given on tenant_id = id
      where observed_generation is not null and known is null
     on conflict (tenant_id) do update
        set observed_generation = excluded.observed_generation,
            ready = excluded.ready,
            observed_at = excluded.observed_at,
+           parts_at = excluded.parts_at,
            version = excluded.version,
            ${FINDINGS.map(
              (column) =>
@@ -289,7 +299,7 @@ function statusIn(
   const row = rowOf(statuses, status);
   const findings = row.version === asked?.version ? asked.findings : toFindings(row);
   if (findings !== asked?.findings) known.keep(id, { version: row.version, findings });
-  return statusOf(findings, iso(row.observedAt));
+  return statusOf(findings, toSeen(row));
 }
 
 /** Nothing is asked of people that was decided on before the brake came to hold the tenant. */
@@ -409,6 +419,7 @@ async function recordAll(
       listed.map((one) => one && arrayLiteral(one.drift)),
       each(({ known }) => known),
       each(({ known, result }) => (known === null ? toJson(result.calls) : null)),
+      found((status) => toJson(seenOf(status).partsAt)),
     ],
   });
   return new Set(rows.map(({ id }) => id));

@@ -3,9 +3,10 @@ import { check, integer, pgTable } from 'drizzle-orm/pg-core';
 import type { Condition, IntegrationMemory, Truth } from '../domain/condition.ts';
 import type { Drift } from '../domain/drift.ts';
 import type { Plan } from '../domain/action.ts';
+import type { PartTimes } from '../domain/part.ts';
 import type { StoredStatus } from '../reconciler/ports.ts';
 import { instant, iso, jsonb, text } from './columns.ts';
-import { statusOf, type Findings, type UndatedFacts } from './findings.ts';
+import { statusOf, type Findings, type Seen, type UndatedFacts } from './findings.ts';
 import { tenants } from './tenants.ts';
 
 /** What the last run that observed anything left behind: one row a tenant. */
@@ -23,9 +24,11 @@ export const statuses = pgTable(
     conditions: jsonb<Condition[]>('conditions').notNull(),
     drift: jsonb<Drift[]>('drift').notNull(),
     plan: jsonb<Plan>('plan').notNull(),
-    /** Of the last look; one that showed nothing else than the look before changes this alone. */
+    /** Of the last look; one that showed nothing else than the look before changes its times alone. */
     observedAt: instant('observed_at').notNull(),
-    /** The run that wrote all but `observed_at`. */
+    /** Of the parts that a brief look leaves out; one that lacks was seen by the last look. */
+    partsAt: jsonb<PartTimes>('parts_at').notNull().default({}),
+    /** The run that wrote all but these times. */
     version: text('version').notNull(),
   },
   (table) => [check('statuses_ready', sql`${table.ready} in ('True', 'False', 'Unknown')`)],
@@ -40,5 +43,13 @@ export const toFindings = (row: typeof statuses.$inferSelect): Findings => ({
   plan: row.plan,
 });
 
+export const toSeen = ({
+  observedAt,
+  partsAt,
+}: Pick<typeof statuses.$inferSelect, 'observedAt' | 'partsAt'>): Seen => ({
+  observedAt: iso(observedAt),
+  partsAt,
+});
+
 export const toStatus = (row: typeof statuses.$inferSelect): StoredStatus =>
-  statusOf(toFindings(row), iso(row.observedAt));
+  statusOf(toFindings(row), toSeen(row));

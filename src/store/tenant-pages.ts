@@ -2,6 +2,7 @@ import { sql, type SQL } from 'drizzle-orm';
 import type { Scope } from '../domain/access.ts';
 import type { Condition } from '../domain/condition.ts';
 import type { Hold } from '../domain/brake.ts';
+import type { PartTimes } from '../domain/part.ts';
 import type { Observed } from '../domain/readiness.ts';
 import type { Pause } from '../domain/pause.ts';
 import { EVERYBODY, type TenantFilter, type TenantSort } from '../domain/tenant-filter.ts';
@@ -68,6 +69,7 @@ interface PageRow extends Record<string, unknown> {
   drift: number;
   conditions: Condition[] | null;
   observed_at: Date | null;
+  parts_at: PartTimes | null;
 }
 
 /**
@@ -133,7 +135,7 @@ export function pageQuery(
     )
     select ${sql.raw(text)} as key, row_to_json(tenants) as tenant, ${sql.raw(PAUSE_NOW)} as pause, ${sql.raw(BRAKE_NOW)} as brake,
            page.unready_since, page.drift,
-           statuses.conditions, statuses.observed_at
+           statuses.conditions, statuses.observed_at, statuses.parts_at
       from page
       join tenants on tenants.id = page.tenant_id
       left join statuses on statuses.tenant_id = page.tenant_id
@@ -147,8 +149,12 @@ const toRow = ({ tenant, pause, brake, unready_since, drift, ...row }: PageRow):
   drift,
 });
 
-function toObserved({ conditions, observed_at }: Pick<PageRow, 'conditions' | 'observed_at'>): Observed {
-  if (!conditions || !observed_at) return null;
+function toObserved({
+  conditions,
+  observed_at,
+  parts_at,
+}: Pick<PageRow, 'conditions' | 'observed_at' | 'parts_at'>): Observed {
+  if (!conditions || !observed_at || !parts_at) return null;
   const observedAt = new Date(observed_at).toISOString();
-  return { conditions: datedConditions(conditions, observedAt), observedAt };
+  return { conditions: datedConditions(conditions, { observedAt, partsAt: parts_at }), observedAt };
 }

@@ -20,9 +20,9 @@ import { addCredential, changeCredentials, credentials } from './credentials.ts'
 import type { Database, Executor } from './database.ts';
 import { LOCKS, StoreError, toStoreError } from './database.ts';
 import { addEvents } from './events.ts';
-import { dated } from './findings.ts';
+import { datedFact } from './findings.ts';
 import { intents, intentsOfLastHour } from './intents.ts';
-import { statuses } from './statuses.ts';
+import { statuses, toSeen } from './statuses.ts';
 import { BRAKE, HELD, lockTenants, PAUSE, tenants } from './tenants.ts';
 import { triggerTenant } from './trigger.ts';
 import { requireKeyInUse } from './vault-checks.ts';
@@ -553,8 +553,9 @@ async function holdersOf(
       fingerprint: credentials.fingerprint,
       origin: credentials.origin,
       sealed: credentials.sealed,
-      seen: sql<Parameters<typeof dated>[0] | null>`${statuses.facts} -> 'umbrellaKey'`,
-      seenAt: statuses.observedAt,
+      seen: sql<Parameters<typeof datedFact>[0] | null>`${statuses.facts} -> 'umbrellaKey'`,
+      observedAt: statuses.observedAt,
+      partsAt: statuses.partsAt,
     })
     .from(credentials)
     .innerJoin(ofKeys, eq(ofKeys.tenantId, credentials.tenantId))
@@ -569,8 +570,11 @@ async function holdersOf(
     )
     .orderBy(asc(tenants.id), asc(credentials.id));
   const holders = new Map<string, KeyHolder[]>();
-  for (const { keyId, seen, seenAt, ...held } of rows) {
-    const holder = { ...held, seen: seen && seenAt && dated(seen, iso(seenAt)) } as KeyHolder;
+  for (const { keyId, seen, observedAt, partsAt, ...held } of rows) {
+    const holder = {
+      ...held,
+      seen: seen && observedAt && partsAt && datedFact(seen, 'umbrellaKey', toSeen({ observedAt, partsAt })),
+    } as KeyHolder;
     const ofKey = holders.get(keyId);
     if (ofKey) ofKey.push(holder);
     else holders.set(keyId, [holder]);

@@ -262,8 +262,8 @@ describe('ManagementKeyValid', () => {
     [
       'it was last seen long ago',
       'Unknown EvidenceTooOld',
-      /management key was last seen 2h ago, too long ago to hold/,
-      aged(2 * HOUR, 'management'),
+      /management key was last seen 3h ago, too long ago to hold/,
+      aged(3 * HOUR, 'management'),
     ],
     [
       'its evidence is dated tomorrow',

@@ -123,10 +123,10 @@ describe('UmbrellaKeyValid', () => {
     [
       'the KeyAdmin key was refused long ago',
       'Unknown EvidenceTooOld',
-      /KeyAdmin key was last seen 2h ago/,
+      /KeyAdmin key was last seen 4h ago/,
       {
         ...withAdmin,
-        facts: { ...factsWith(), umbrellaKeyAdmin: seen({ accepted: false }, ago(2 * HOUR), 'key-k') },
+        facts: { ...factsWith(), umbrellaKeyAdmin: seen({ accepted: false }, ago(4 * HOUR), 'key-k') },
       },
     ],
     [
@@ -156,12 +156,12 @@ describe('UmbrellaKeyValid', () => {
       /fp-new was not proved yet/,
       { credentials: [...held().slice(0, 2), { ...held()[2]!, id: 'key-new', fingerprint: 'fp-new' }] },
     ],
-    ['it was tried long ago', 'Unknown EvidenceTooOld', /2h ago/, aged(2 * HOUR, 'umbrellaAccess')],
+    ['it was tried long ago', 'Unknown EvidenceTooOld', /4h ago/, aged(4 * HOUR, 'umbrellaAccess')],
     [
       'customers were listed long ago',
       'Unknown EvidenceTooOld',
       /customers was last/,
-      aged(2 * HOUR, 'customers'),
+      aged(4 * HOUR, 'customers'),
     ],
   ]);
 });
@@ -315,8 +315,8 @@ describe('UmbrellaIntegrated', () => {
     [
       'it wrote long ago, and nothing was read for long',
       'Unknown EvidenceTooOld',
-      /last seen 2h ago, too long ago to hold. umbrella-a last wrote 3d ago/,
-      { facts: { ...factsWith(), writes: seen(writesOf(['umbrella-a', 3 * DAY]), ago(2 * HOUR)) }, ...daily },
+      /last seen 3h ago, too long ago to hold. umbrella-a last wrote 3d ago/,
+      { facts: { ...factsWith(), writes: seen(writesOf(['umbrella-a', 3 * DAY]), ago(3 * HOUR)) }, ...daily },
     ],
     [
       'a row has no time, another no author',

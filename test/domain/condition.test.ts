@@ -113,28 +113,31 @@ describe('the conditions that say why nothing is changed', () => {
 });
 
 describe('how long evidence holds', () => {
-  const keys = ['ManagementKeyValid', 'IntegrationKeyValid', 'UmbrellaKeyValid'] as const;
-  const settings = ['RoleReady', 'TableSetupReady', 'MembersReady'] as const;
+  const keys = ['IntegrationKeyValid'] as const;
+  const settings = ['ManagementKeyValid', 'RoleReady', 'TableSetupReady', 'MembersReady'] as const;
+  const umbrella = ['UmbrellaKeyValid'] as const;
   const when = (every: string, ms: number) => {
     const conditions = evaluated({ spec: specWith({ every }), facts: factsWith({}, ago(ms)) });
     return (type: ConditionType) => short(conditions.find((one) => one.type === type)!);
   };
 
   test.each([
-    ['15m', HOUR, 2 * HOUR],
-    ['1s', 5 * MINUTE, 15 * MINUTE],
-    ['2m', 8 * MINUTE, 16 * MINUTE],
+    ['15m', HOUR, 2 * HOUR, 3 * HOUR],
+    ['1s', 5 * MINUTE, 15 * MINUTE, 15 * MINUTE],
+    ['2m', 8 * MINUTE, 16 * MINUTE, 24 * MINUTE],
     // Ten hours before its next run, as well as just before it, it is looked at once a day.
-    ['0 22 * * *', 4 * DAY, 8 * DAY],
-    ['1 12 * * *', 4 * DAY, 8 * DAY],
-    ['0 6 * * Mon', 28 * DAY, 56 * DAY],
+    ['0 22 * * *', 4 * DAY, 8 * DAY, 12 * DAY],
+    ['1 12 * * *', 4 * DAY, 8 * DAY, 12 * DAY],
+    ['0 6 * * Mon', 28 * DAY, 56 * DAY, 84 * DAY],
   ])(
-    'a tenant looked at every %s: keys %d ms, settings %d ms, and then nothing is known',
-    (every, key, setting) => {
+    'a tenant looked at every %s: keys %d ms, settings %d ms, Umbrella %d ms, and then nothing is known',
+    (every, key, setting, ofUmbrella) => {
       for (const type of keys) expect(when(every, key)(type)).toBe('True Valid');
       for (const type of keys) expect(when(every, key + 1)(type)).toBe('Unknown EvidenceTooOld');
       for (const type of settings) expect(when(every, setting)(type)).toMatch(/^True/);
       for (const type of settings) expect(when(every, setting + 1)(type)).toBe('Unknown EvidenceTooOld');
+      for (const type of umbrella) expect(when(every, ofUmbrella)(type)).toBe('True Valid');
+      for (const type of umbrella) expect(when(every, ofUmbrella + 1)(type)).toBe('Unknown EvidenceTooOld');
       expect(when(every, key)('ConnectWiseReachable')).toBe('True Answers');
       expect(when(every, key + 1)('ConnectWiseReachable')).toBe('Unknown EvidenceTooOld');
     },
@@ -151,8 +154,8 @@ describe('how long evidence holds', () => {
     const refused = (ms: number) =>
       condition('UmbrellaKeyValid', facts({ umbrellaAccess: { accepted: false } }, ago(ms)));
     expect(short(refused(0))).toBe('False Refused');
-    expect(short(refused(HOUR))).toBe('False Refused');
-    expect(short(refused(HOUR + 1))).toBe('Unknown EvidenceTooOld');
+    expect(short(refused(3 * HOUR))).toBe('False Refused');
+    expect(short(refused(3 * HOUR + 1))).toBe('Unknown EvidenceTooOld');
   });
 });
 

@@ -287,6 +287,18 @@ export class Scene {
   ): Promise<ReconcileEnd> {
     await this.#atThisTime();
     await store.desk.trigger('acme', 'test');
+    return this.#run(limits, signal);
+  }
+
+  /** The tenant's period passes, and its turn comes by the calendar: nobody asked for it. */
+  async byCalendar(ms = 15 * 60_000): Promise<ReconcileEnd> {
+    this.clock.advance(ms);
+    await this.#atThisTime();
+    await store.pool.query(`update tenants set next_run_at = now() where id = 'acme'`);
+    return this.#run({}, new AbortController().signal);
+  }
+
+  async #run(limits: { callsMs?: number }, signal: AbortSignal): Promise<ReconcileEnd> {
     const [claimed] = await store.claims.take('test', 1, 30_000);
     if (!claimed) throw new Error('acme was not due');
     const repairsPerHour = this.#options.repairsPerHour ?? 60;

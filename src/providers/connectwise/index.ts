@@ -14,7 +14,7 @@ import { connectWiseWrites } from './writes.ts';
 const ORDER_MEMORY_MS = 24 * 60 * 60_000;
 
 /** Calls of a look: the management key reads members, roles, levels, types and writes; another pair what it is. */
-const CALLS = { management: 6, pair: 2 } as const;
+const CALLS = { management: 6, members: 1, pair: 2 } as const;
 
 /** ConnectWise for all tenants: what is known of a company is shared by its runs. */
 export class ConnectWiseVendor {
@@ -45,9 +45,10 @@ export class ConnectWiseVendor {
   }
 
   /** What a look costs at most, if nothing is wrong; the codebase is asked for where it is not known. */
-  wants({ spec, management, pairs }: ExpectedLook): Want[] {
+  wants({ spec, management, pairs, leaves }: ExpectedLook): Want[] {
     const site = new Site(spec.connectwise, this.#http, this.#companies);
-    const calls = 1 + (management ? CALLS.management : 0) + pairs * CALLS.pair;
+    const own = leaves.has('settings') ? CALLS.members : CALLS.management;
+    const calls = 1 + (management ? own : 0) + pairs * CALLS.pair;
     return [{ ...site.budget, calls }];
   }
 

@@ -61,7 +61,8 @@ export class UmbrellaVendor {
   }
 
   /** What a look costs; a token only where none is kept. */
-  wants({ spec, umbrellaApi, umbrellaKeyAdmin, customers }: ExpectedLook): Want[] {
+  wants({ spec, umbrellaApi, umbrellaKeyAdmin, customers, leaves }: ExpectedLook): Want[] {
+    if (leaves.has('umbrella')) return [];
     const console = new Console(spec.umbrella);
     const known = Math.max(1, Math.ceil(customers / PAGE_SIZE));
     const pages = (umbrellaApi && this.#longLists.get(listName(console, umbrellaApi))) ?? known;
