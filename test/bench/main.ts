@@ -1,7 +1,9 @@
 import { appendFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { farBench } from './far.ts';
 import { growthBench } from './growth.ts';
+import { hangingBench } from './hanging.ts';
 import { describeMachine, machineText } from './machine.ts';
 import { markdown, type Finding } from './measure.ts';
 import { memoryBench } from './memory.ts';
@@ -30,6 +32,7 @@ const BENCHES: Record<string, (stage: () => Promise<Stage>) => Promise<Finding[]
   steady: onStage(steadyBench),
   trigger: onStage(triggerBench),
   sweep: onStage(sweepBench),
+  hanging: onStage(hangingBench),
   stream: onStage(streamBench),
   memory: onStage(memoryBench),
   reads: () => readsBench(values.profile ? OUT : null),
@@ -37,6 +40,7 @@ const BENCHES: Record<string, (stage: () => Promise<Stage>) => Promise<Finding[]
   start: onStage(startBench),
   growth: onStage(growthBench),
   size: () => sizeBench(say),
+  far: () => farBench(say),
 };
 
 const OUT = 'bench/out';

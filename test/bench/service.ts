@@ -22,12 +22,14 @@ interface ServiceOptions {
   data: string;
   profile?: string | null;
   secrets?: Secrets;
+  /** Keeps to its usual share of the vendors' budgets. */
+  quotas?: boolean;
 }
 
 /** The service as `npm start` runs it, on a database that is there; its client is the administrator's. */
 export async function startService(
   stack: AsyncDisposableStack,
-  { databaseUrl, data, profile = null, secrets = newSecrets() }: ServiceOptions,
+  { databaseUrl, data, profile = null, secrets = newSecrets(), quotas = false }: ServiceOptions,
 ): Promise<{ service: Child; url: string; client: Client }> {
   const { token, kek } = secrets;
   const started = await asStarted();
@@ -42,8 +44,7 @@ export async function startService(
         PARASOL_ADMIN_TOKEN: token,
         PARASOL_CONCURRENCY: String(CONCURRENCY),
         // As many sweeps as there are in a minute: budgets are kept, and not what is measured.
-        PARASOL_CONNECTWISE_SHARE: '1000',
-        PARASOL_UMBRELLA_SHARE: '1000',
+        ...(quotas ? {} : { PARASOL_CONNECTWISE_SHARE: '1000', PARASOL_UMBRELLA_SHARE: '1000' }),
       },
       nodeFlags: [
         ...started.flags,

@@ -39,9 +39,12 @@ export interface Stage {
   sweep(): Promise<number>;
   /** Its halves: triggers every tenant that is not claimed; waits until the last run is recorded. */
   trigger(): Promise<void>;
-  handled(): Promise<void>;
+  /** `but`: a tenant that is not waited for. */
+  handled(but?: string): Promise<void>;
   /** One more service on the same database. */
   another(): Promise<{ service: Child; url: string }>;
+  /** Lets every tenant be due, as the calendar would, and waits until each was looked at; milliseconds. */
+  calendar(): Promise<number>;
   /** Runs one tenant, asked for as a person does, until it is recorded. */
   reconcile(tenant: string): Promise<void>;
   /** Runs one tenant, for which nobody asked, until it is recorded. */
@@ -52,13 +55,15 @@ export interface StageOptions {
   tenants: number;
   /** Where the service writes a CPU profile when it ends; null: it is not profiled. */
   profile: string | null;
+  /** The vendors count calls, and the service keeps to its usual share of them. Default: as many as anybody wants. */
+  quotas?: boolean;
   say: (line: string) => void;
 }
 
 /** Whatever is started is handed to `stack` at once, so that it ends with it, however far this came. */
 export async function setStage(
   stack: AsyncDisposableStack,
-  { tenants: count, profile, say }: StageOptions,
+  { tenants: count, profile, quotas = false, say }: StageOptions,
 ): Promise<Stage> {
   const data = await mkdtemp(join(tmpdir(), 'parasol-bench-'));
   stack.defer(() => rm(data, { recursive: true, force: true }));
@@ -68,11 +73,13 @@ export async function setStage(
   say('starting PostgreSQL, both vendors and the service');
   const server = await startEmbedded(join(data, 'postgres'));
   stack.defer(() => server.stop());
-  const simulator = stack.use(startNode('src/simulator/main.ts', ['--port', '0', '--no-quotas']));
+  const simulator = stack.use(
+    startNode('src/simulator/main.ts', ['--port', '0', ...(quotas ? [] : ['--no-quotas'])]),
+  );
   const [connectwiseUrl, umbrellaUrl, controlUrl] = await simulator.said('it listens', urlsIn);
   const control = new SimulatorControl(controlUrl);
 
-  const started = { databaseUrl: server.url, data, secrets: newSecrets() };
+  const started = { databaseUrl: server.url, data, secrets: newSecrets(), quotas };
   const { service, url, client } = await startService(stack, { ...started, profile });
   const pool = new pg.Pool({ connectionString: server.url, max: 4, application_name: 'bench' });
   stack.defer(() => pool.end());
@@ -104,7 +111,8 @@ export async function setStage(
     tenants,
     sweep: () => sweep(pool),
     trigger: () => trigger(pool),
-    handled: () => untilHandled(pool),
+    handled: (but) => untilHandled(pool, LOOK_EVERY_MS, but),
+    calendar: () => calendar(pool),
     another: () => startService(stack, started),
     async run(tenant) {
       await pool.query(`${TRIGGER_ALL} and id = $1`, [tenant]);
@@ -165,12 +173,27 @@ async function trigger(pool: pg.Pool): Promise<void> {
 const LOOK_EVERY_MS = 50;
 const SWEEP_WITHIN_MS = 600_000;
 
-async function untilHandled(pool: pg.Pool, lookEveryMs = LOOK_EVERY_MS): Promise<void> {
+async function untilHandled(pool: pg.Pool, lookEveryMs = LOOK_EVERY_MS, but = ''): Promise<void> {
+  // By an index that has those alone: to count them each time took as much as to run some.
+  await untilNone(pool, 'trigger_seq > handled_seq and id <> $1', [but], lookEveryMs);
+}
+
+async function calendar(pool: pg.Pool): Promise<number> {
+  const started = performance.now();
+  const { rows } = await pool.query<{ at: Date }>('select clock_timestamp() as at');
+  await pool.query('update tenants set next_run_at = now() where claim_owner is null');
+  await pool.query(`select pg_notify('parasol_trigger', 'all')`);
+  // What is due is claimed, or its time has passed; a claim has an owner.
+  await untilNone(pool, 'claim_owner is not null or next_run_at <= $1', [rows[0]?.at], LOOK_EVERY_MS);
+  return performance.now() - started;
+}
+
+async function untilNone(pool: pg.Pool, open: string, values: unknown[], lookEveryMs: number): Promise<void> {
   const end = performance.now() + SWEEP_WITHIN_MS;
   for (;;) {
-    // By an index that has those alone: to count them each time took as much as to run some.
     const { rows } = await pool.query<{ open: boolean }>(
-      'select exists (select from tenants where trigger_seq > handled_seq) as open',
+      `select exists (select from tenants where ${open}) as open`,
+      values,
     );
     if (rows[0]?.open === false) return;
     if (performance.now() > end) throw new Error('some tenants were not run in time');

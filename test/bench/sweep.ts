@@ -16,9 +16,12 @@ const GOAL = 2;
 export async function sweepBench(stage: Stage): Promise<Finding[]> {
   const tenants = await callsOfSweep(stage);
   const calls = tenants.reduce((sum, { length }) => sum + length, 0);
-  await using loop = forkNode('test/bench/bare-loop.ts');
   const { connectwiseUrl, umbrellaUrl } = stage;
-  await ask(loop, { load: { connectwiseUrl, umbrellaUrl, concurrency: CONCURRENCY, tenants } });
+  const load = { connectwiseUrl, umbrellaUrl, concurrency: CONCURRENCY, tenants };
+  await using loop = forkNode('test/bench/bare-loop.ts');
+  await ask(loop, { load });
+  await using script = forkNode('test/bench/script.ts');
+  await ask(script, { load });
   // Connections, and code that is compiled when it is hot.
   await bareSweep(loop);
 
@@ -35,6 +38,7 @@ export async function sweepBench(stage: Stage): Promise<Finding[]> {
     spent.service.push(after.service - between.service);
     spent.database.push(after.database - between.database);
   }
+  const scripted = await bareSweep(script);
   const value = summarise(service);
   const ratio = ratiosOf(service, bare);
   const each = (ms: readonly number[]) => (summarise(ms).median / tenants.length).toFixed(2);
@@ -50,6 +54,21 @@ export async function sweepBench(stage: Stage): Promise<Finding[]> {
         `${calls} calls, ${CONCURRENCY} tenants at once, ${((tenants.length / value.median) * 1_000).toFixed(0)} tenants a second; ` +
         `processor time of a tenant, which a busy machine disturbs less: bare loop ${each(spent.loop)} ms, ` +
         `service ${each(spent.service)} ms, PostgreSQL ${each(spent.database)} ms`,
+    },
+    {
+      measure: `the same sweep, against what people have instead`,
+      unit: 'ms',
+      value,
+      baseline: {
+        name: 'a script on connectwise-rest, one after the other, once',
+        value: summarise([scripted]),
+      },
+      ratio: ratiosOf(
+        service,
+        service.map(() => scripted),
+      ),
+      goal: null,
+      note: '',
     },
   ];
 }
