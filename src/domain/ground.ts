@@ -54,7 +54,7 @@ export interface PlanningGround {
   accepted: Acceptance[];
   /** The rotation of the integration key that is under way; null: none is. */
   rotation: Rotation | null;
-  /** Whether that is how the rotation is stored: a phase is committed before its effects leave. */
+  /** Whether the rotation is stored as far as effects rest on it: a phase is committed before they leave. */
   committed: boolean;
   /** Fingerprints whose deletion a person was asked for, and did not do by the deadline. */
   overdueDeletions: string[];

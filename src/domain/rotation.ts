@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { toMs } from './duration.ts';
 
 /**
@@ -120,6 +121,16 @@ export interface Rotation {
 }
 
 export const isOver = ({ phase }: Pick<Rotation, 'phase'>): boolean => ENDED.includes(phase);
+
+/**
+ * Whether one is as the other but for what the old member wrote last: Umbrella may write between any two looks, and no
+ * effect rests on which write was the last.
+ */
+export function standsAs(one: Rotation | null, other: Rotation | null): boolean {
+  const still = (rotation: Rotation | null) =>
+    rotation?.old ? { ...rotation, old: { ...rotation.old, lastWrite: null } } : rotation;
+  return one === other || isDeepStrictEqual(still(one), still(other));
+}
 
 /** True where a key that works, or may work, has to go on working until the new one was adopted. */
 export const overlaps = ({ old }: Pick<Rotation, 'old'>): boolean => old !== null && old.deadSince === null;

@@ -32,7 +32,7 @@ import {
   type Observation,
   type Remembered,
 } from '../domain/observation.ts';
-import { deadlineOf, isOver, next, requested, type Rotation } from '../domain/rotation.ts';
+import { deadlineOf, isOver, next, requested, standsAs, type Rotation } from '../domain/rotation.ts';
 import {
   freshIdentifier,
   sightOf,
@@ -187,7 +187,7 @@ export function judge(snapshot: Snapshot, look: Look, standing: Standing, now: D
     memory,
     integrated: integratedIn(conditions),
     rotation,
-    committed: rotation === snapshot.rotation,
+    committed: standsAs(rotation, snapshot.rotation),
   };
   const wished = plan(after);
   const planned = underBrake(wished, brake);

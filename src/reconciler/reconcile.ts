@@ -10,7 +10,7 @@ import { changeOfMember, intentKey } from '../domain/action.ts';
 import { SETTLE_MS, whyNoWrite } from '../domain/ground.ts';
 import { NO_PART, type Part } from '../domain/part.ts';
 import { isOn, type Pause } from '../domain/pause.ts';
-import type { Rotation } from '../domain/rotation.ts';
+import { standsAs, type Rotation } from '../domain/rotation.ts';
 import { seenToWork } from '../domain/proved.ts';
 import { afterLook, waitFor, waitingInWords, type Waiting } from '../domain/waiting.ts';
 import {
@@ -688,7 +688,7 @@ function soonest(
   // An attempt that this run found settled was still in the way of the next one.
   const freed = looked.settled.some(({ outcome }) => outcome !== 'unknown');
   if ((acted.sent || freed) && untried) waits.push(0);
-  if (judged.rotation !== snapshot.rotation) waits.push(0);
+  if (!standsAs(judged.rotation, snapshot.rotation)) waits.push(0);
   if (acted.heldMs !== null) waits.push(acted.heldMs);
   for (const at of [judged.rotationWakesAt, judged.acceptanceWakesAt]) {
     if (at !== null) waits.push(Math.max(0, Date.parse(at) - judged.ground.now.getTime()));

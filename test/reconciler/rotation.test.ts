@@ -192,6 +192,21 @@ describe('a rotation', () => {
     expect(acme.umbrellaWorks()).toBe(true);
   });
 
+  it('goes on though Umbrella writes with the old key between any two looks, and is not looked at again at once for that', async () => {
+    const acme = await healthy();
+    await rotate(acme);
+    const look = async () => {
+      acme.clock.advance(2_000);
+      sync(acme);
+      await acme.reconcile();
+    };
+    for (let looks = 0; looks < 3; looks += 1) await look();
+    expect(await phase(acme)).toBe('AwaitingKey');
+    await look();
+    expect(acme.result.next.inMs).toBeGreaterThan(0);
+    expect((await outcome(acme)).old?.lastWrite?.at).toBe(acme.clock.now().toISOString());
+  });
+
   it('goes back to waiting where the old key is used again while its deletion is asked for: nothing is cut', async () => {
     const acme = await healthy();
     const old = acme.secrets.integrationKey;
