@@ -211,9 +211,9 @@ export function levelEvidence(
   const fromRole = settings && told(settings, 'settings');
   if (!effective || (settings && effective.observedAt <= settings.observedAt)) return fromRole;
   const fromKey = told(effective, 'effective');
-  // A brief look leaves the settings out: where its key shows nothing else than they did, they are still the word.
-  const stands = fromRole?.cells.length === 0 && roleLevels?.failure === undefined;
-  return stands && fromKey.cells.length === 0 ? fromRole : fromKey;
+  // A brief look leaves roles and settings out: where its key shows nothing else than they did, they are still the word.
+  const together = facts.roles?.observedAt === roleLevels?.observedAt && roleLevels?.failure === undefined;
+  return together && fromRole?.cells.length === 0 && fromKey.cells.length === 0 ? fromRole : fromKey;
 }
 
 interface SeenRows {

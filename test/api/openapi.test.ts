@@ -206,6 +206,7 @@ describe('the examples, played against the API over a database', () => {
       metrics: new Registry(),
       log: pino({ level: 'silent' }),
       version: '0.0.0-test',
+      limits: { eventLoopDelayMs: 0 },
     });
   });
   afterAll(async () => {

@@ -57,6 +57,7 @@ async function serving(acme: Scene): Promise<string> {
     metrics: new Registry(),
     log,
     version: '0',
+    limits: { eventLoopDelayMs: 0 },
   });
   opened.push(api);
   return api.listen({ host: '127.0.0.1', port: 0 });
