@@ -18,12 +18,12 @@ export const RESTS_ON: Readonly<Record<string, readonly string[]>> = {
   'PATCH /system/apiMembers/{id} as parasol': [SECURITY, MEMBERS, MEMBER],
 };
 
-/** The facts that a condition is made of. */
+/** The facts that a condition is made of. What a key shows of a role counts for the member whose key it is. */
 const EVIDENCE: Readonly<Partial<Record<ConditionType, readonly FactName[]>>> = {
   ConnectWiseReachable: ['site', 'management'],
   ManagementKeyValid: ['management', 'members', 'roles', 'writes'],
-  RoleReady: ['roles', 'roleLevels', 'integrationKey'],
-  TableSetupReady: ['integrationKey'],
+  RoleReady: ['roles', 'roleLevels', 'integrationKey', 'members'],
+  TableSetupReady: ['integrationKey', 'members', 'roles'],
   MembersReady: ['members', 'roles'],
   IntegrationKeyValid: ['integrationKey'],
   UmbrellaKeyValid: ['umbrellaAccess', 'umbrellaKeyAdmin', 'umbrellaKey', 'customers'],

@@ -37,7 +37,8 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     trouble: 'healthy',
     console: 'msp',
     spec: { mode: 'repair', onDelete: 'deactivate-members', connectwise: ALL_OURS },
-    rounds: 2,
+    // Two whole looks, then two brief ones.
+    rounds: 4,
     people: umbrellaSyncs,
   },
   'a role and a member are made': {
