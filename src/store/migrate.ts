@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
+import { findPackageJSON } from 'node:module';
 import { resolve } from 'node:path';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate as applyMigrations } from 'drizzle-orm/node-postgres/migrator';
 import type pg from 'pg';
 import { atLeisure, LOCKS, toStoreError } from './database.ts';
 
-/** The same from `src/store` and from `dist/store`. */
-const FOLDER = resolve(import.meta.dirname, '../../migrations');
+/** Beside the package's own description, wherever this file was built to. */
+const FOLDER = resolve(findPackageJSON(import.meta.url)!, '../migrations');
 
 interface Journal {
   entries: { when: number; tag: string }[];

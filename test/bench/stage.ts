@@ -74,7 +74,14 @@ export async function setStage(
   const server = await startEmbedded(join(data, 'postgres'));
   stack.defer(() => server.stop());
   const simulator = stack.use(
-    startNode('src/simulator/main.ts', ['--port', '0', ...(quotas ? [] : ['--no-quotas'])]),
+    startNode('dist/main.js', [
+      'simulate',
+      '--port',
+      '0',
+      '--scenario',
+      'empty',
+      ...(quotas ? [] : ['--no-quotas']),
+    ]),
   );
   const [connectwiseUrl, umbrellaUrl, controlUrl] = await simulator.said('it listens', urlsIn);
   const control = new SimulatorControl(controlUrl);
