@@ -568,7 +568,10 @@ function conclude(deps: ReconcileDeps, ending: Ending): { run: RunRecord; result
   const { events: ofWaiting, ...leftOfWaiting } = waited(tenant, finished);
   const result: Result = {
     run,
-    calls: deps.vendors.kindsOf(context),
+    // Most runs see what is kept already, and nobody asks for these.
+    get calls() {
+      return deps.vendors.kindsOf(context);
+    },
     status: judged.status,
     events: [
       ...changes(snapshot.status, judged.status, finished),

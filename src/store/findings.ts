@@ -55,7 +55,7 @@ export const findingsOf = (status: StoredStatus): Findings => {
       ...mapped(named, (fact, name) => undated(fact, timeOf(seen, name), seen.observedAt)),
       candidates: mapped(candidates, (fact) => undated(fact, seen.observedAt, seen.observedAt)),
     },
-    conditions: others.conditions.map((one) => undatedCondition(one, seen)),
+    conditions: undatedConditions(others.conditions, seen),
   };
 };
 
@@ -75,34 +75,43 @@ export const statusOf = ({ facts, ...others }: Findings, seen: Seen): StoredStat
 
 /** An age of the look itself (`told`), or of a part, as a stored message has it. */
 const agoOf = (part: Part | null): string => (part === null ? '{ago}' : `{ago:${part}}`);
-const EACH = [null, ...PARTS];
-
-/** Where times are the same, the one that the condition rests on counts: else its words would change with each look. */
-function undatedCondition(condition: Condition, seen: Seen): Condition {
-  const most = PART_OF_CONDITION[condition.type] ?? null;
-  return [most, ...EACH].reduce(
-    (one, part) => rephrased(one, ago(timeOfPart(seen, part)), agoOf(part)),
-    condition,
-  );
-}
-
-/** Stored conditions with the times that their messages speak of. */
-export const datedConditions = (conditions: Condition[], seen: Seen): Condition[] =>
-  conditions.map((condition) =>
-    EACH.reduce((one, part) => rephrased(one, agoOf(part), ago(timeOfPart(seen, part))), condition),
-  );
+const EACH = [null, ...PARTS] as const;
 
 const timeOfPart = ({ observedAt, partsAt }: Seen, part: Part | null): string =>
   (part && partsAt[part]) ?? observedAt;
 
-const rephrased = (one: Condition, words: string, others: string): Condition =>
-  one.message.includes(words) ? { ...one, message: one.message.replaceAll(words, () => others) } : one;
+const AGO = /\{ago[^}]*\}/g;
 
-const mapped = <From, To>(
+const rephrased = (condition: Condition, words: ReadonlyMap<string, string>): Condition => {
+  const message = condition.message.replace(AGO, (one) => words.get(one) ?? one);
+  return message === condition.message ? condition : { ...condition, message };
+};
+
+/** Where times are the same, the one that the condition rests on counts: else its words would change with each look. */
+function undatedConditions(conditions: Condition[], seen: Seen): Condition[] {
+  const words = new Map(
+    EACH.map((most) => [
+      most,
+      new Map([...EACH.toReversed(), most].map((part) => [ago(timeOfPart(seen, part)), agoOf(part)])),
+    ]),
+  );
+  return conditions.map((one) => rephrased(one, words.get(PART_OF_CONDITION[one.type] ?? null)!));
+}
+
+/** Stored conditions with the times that their messages speak of. */
+export function datedConditions(conditions: Condition[], seen: Seen): Condition[] {
+  const words = new Map(EACH.map((part) => [agoOf(part), ago(timeOfPart(seen, part))]));
+  return conditions.map((one) => rephrased(one, words));
+}
+
+function mapped<From, To>(
   parts: Record<string, From>,
   change: (part: From, name: string) => To,
-): Record<string, To> =>
-  Object.fromEntries(Object.entries(parts).map(([name, part]) => [name, change(part, name)]));
+): Record<string, To> {
+  const changed: Record<string, To> = {};
+  for (const name in parts) changed[name] = change(parts[name]!, name);
+  return changed;
+}
 
 function undated({ at, observedAt, failure, ...fact }: Remember, seenAt: string, lookedAt: string): Undated {
   const isOfLook = at === seenAt && observedAt === seenAt;

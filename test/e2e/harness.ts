@@ -21,7 +21,7 @@ import { createTestDatabase, type TestDatabase } from '../support/postgres.ts';
  */
 
 export const ROOT = resolve(import.meta.dirname, '../..');
-const PROGRAM = ['--enable-source-maps', join(ROOT, 'dist/main.js')];
+const PROGRAM = [join(ROOT, 'dist/main.js')];
 
 /** Stands in the environment of every process that a file starts, and so of those that they start. */
 const MARK = `E2E_MARK=${randomUUID()}`;

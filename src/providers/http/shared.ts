@@ -7,6 +7,9 @@ interface Kept<T> {
   until: number;
 }
 
+/** What is over is looked for each time that twice as many are kept: seldom enough to cost a call nothing. */
+const TIDY_AT_LEAST = 64;
+
 /**
  * Values that many calls share, each fetched once: callers that come while a fetch is under way wait for its
  * outcome. Failures are not kept.
@@ -15,6 +18,7 @@ export class Shared<T extends object> {
   readonly #clock: Clock;
   readonly #kept = new Map<string, Kept<T>>();
   readonly #underWay = new Map<string, Promise<Outcome<T>>>();
+  #tidyAt = TIDY_AT_LEAST;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -89,9 +93,11 @@ export class Shared<T extends object> {
 
   #keep(name: string, value: T, ms: number): void {
     const now = this.#clock.now().getTime();
-    // Names of rotated keys are never asked for again; their values must not gather.
-    for (const [other, { until }] of this.#kept) if (until <= now) this.#kept.delete(other);
     this.#kept.set(name, { value, until: now + ms });
+    // Names of rotated keys are never asked for again; their values must not gather.
+    if (this.#kept.size < this.#tidyAt) return;
+    for (const [other, { until }] of this.#kept) if (until <= now) this.#kept.delete(other);
+    this.#tidyAt = Math.max(TIDY_AT_LEAST, 2 * this.#kept.size);
   }
 }
 
