@@ -3,12 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import closeWithGrace, { type Options } from 'close-with-grace';
-import { pino, type Logger } from 'pino';
+import type { Logger } from 'pino';
 import { Refused } from './cli/context.ts';
 import { runDemo, type DemoOptions } from './cli/demo.ts';
 import { processIo, type CliIo, type Wiring } from './cli/io.ts';
 import { runProgram } from './cli/program.ts';
 import { readConfig, type Config } from './config.ts';
+import { createLog } from './log.ts';
 import {
   demoCompanies,
   robotIdentity,
@@ -122,35 +123,7 @@ async function withConfig<T>(
     throw new Refused('The configuration cannot be used.', problems);
   }
   const { config } = answer;
-  return use(config, createLog(config));
-}
-
-/**
- * Lines are gathered for a moment, since to write each by itself takes longer than to answer what it tells of; a
- * warning leaves at once, and what is left as the process ends.
- */
-function createLog({ logLevel }: Config): Logger {
-  const lines = pino.destination({
-    sync: false,
-    minLength: 4_096,
-    periodicFlush: 50,
-    // A reader that stands still must neither stop the service nor fill its memory: then lines are dropped.
-    maxLength: 16 * 1024 * 1024,
-  });
-  return pino(
-    {
-      level: logLevel,
-      base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
-      hooks: {
-        logMethod(words, write, level) {
-          write.apply(this, words);
-          if (level >= pino.levels.values['warn']!) lines.flush();
-        },
-      },
-    },
-    lines,
-  );
+  return use(config, createLog({ level: config.logLevel }));
 }
 
 function without(env: NodeJS.ProcessEnv, name: string): NodeJS.ProcessEnv {
