@@ -190,8 +190,9 @@ async function calendar(pool: pg.Pool): Promise<number> {
   const { rows } = await pool.query<{ at: Date }>('select clock_timestamp() as at');
   await pool.query('update tenants set next_run_at = now() where claim_owner is null');
   await pool.query(`select pg_notify('parasol_trigger', 'all')`);
-  // What is due is claimed, or its time has passed; a claim has an owner.
-  await untilNone(pool, 'claim_owner is not null or next_run_at <= $1', [rows[0]?.at], LOOK_EVERY_MS);
+  // What waits for a budget has a due time ahead of it, and was not looked at.
+  const unseen = 'not exists (select from statuses where tenant_id = tenants.id and observed_at >= $1)';
+  await untilNone(pool, unseen, [rows[0]?.at], LOOK_EVERY_MS);
   return performance.now() - started;
 }
 
