@@ -48,8 +48,8 @@ const CLOCK_MS = 1_000;
 const MEASURED_MS = 60_000;
 
 /**
- * Writes all that was decided, or nothing if one of the rows is not as it was known, or the time was not; tells the
- * rows as they were. A crash of the database may forget what was taken in its last moments, which is worth that no
+ * Writes all that was decided, or nothing if one of the rows is not as it was known, or the time was not; then it tells
+ * the rows as they are. A crash of the database may forget what was taken in its last moments, which is worth that no
  * call waits for its disk.
  */
 const WRITE = `
@@ -78,10 +78,11 @@ const WRITE = `
      where (select it from as_known) and known is null
     on conflict do nothing
     returning scope
+  ), done as (
+    select (select count(*) from changed) + (select count(*) from made) = (select count(*) from given) as written
   )
-  select given.scope, locked.version, locked.taken, locked."closedUntil", locked."queuedUntil", ${NOW_MS} as now,
-         (select count(*) from changed) + (select count(*) from made) = (select count(*) from given) as written
-    from given left join locked using (scope)`;
+  select ${NOW_MS} as now, given.scope, locked.version, locked.taken, "closedUntil", "queuedUntil"
+    from done left join (given left join locked using (scope)) on not written`;
 
 const CLOSE = `
   with closed as (
@@ -107,11 +108,10 @@ const MOST_TOGETHER = 64;
 const MOST_KNOWN = 20_000;
 
 interface Row extends BudgetState {
-  scope: string;
+  /** Null: what was decided is in force, and known. */
+  scope: string | null;
   version: string | null;
   now: number;
-  /** Whether what was decided is in force now. */
-  written?: boolean;
 }
 interface Measured {
   aheadMs: number;
@@ -155,6 +155,7 @@ export function createBudgets(pool: pg.Pool, listener: Listener, shares: Shares)
     const measured = { aheadMs: rows[0]!.now - (sent + at) / 2, tookMs: at - sent, at };
     if (clock === null || measured.tookMs <= clock.tookMs || at - clock.at > MEASURED_MS) clock = measured;
     for (const { scope, version, taken, closedUntil, queuedUntil } of rows) {
+      if (scope === null) continue;
       const state = version === null ? UNUSED : { taken, closedUntil, queuedUntil };
       keep(scope, { ...state, version, taken: toJson(state.taken) });
     }
@@ -187,7 +188,7 @@ export function createBudgets(pool: pg.Pool, listener: Listener, shares: Shares)
           version,
         ],
       });
-      if (rows[0]?.written !== true) {
+      if (rows[0]?.scope !== null) {
         // It may have been the time that was wrong.
         clock = measured;
         continue;

@@ -177,7 +177,7 @@ async function trigger(pool: pg.Pool): Promise<void> {
 }
 
 /** Seldom enough that the looking costs nothing, often enough for sweeps of seconds. */
-const LOOK_EVERY_MS = 50;
+const LOOK_EVERY_MS = 100;
 const SWEEP_WITHIN_MS = 600_000;
 
 async function untilHandled(pool: pg.Pool, lookEveryMs = LOOK_EVERY_MS, but = ''): Promise<void> {
