@@ -15,6 +15,7 @@ import { Broken, exchange } from './exchange.ts';
 import { Origins, type BreakerOptions, type Origin } from './origins.ts';
 import { redact } from './redact.ts';
 import { retryAfterMs } from './retry-after.ts';
+import { Stop } from './stop.ts';
 import type { Timers } from './timers.ts';
 import { Understood } from './understood.ts';
 
@@ -69,7 +70,7 @@ const ILL: ReadonlySet<UnavailableWhy> = new Set([
 /** Worth another try within one call; a timeout has used the call up, a wrong certificate stays wrong. */
 const PASSING: ReadonlySet<UnavailableWhy> = new Set(['connection', 'dns', 'server-error', 'truncated']);
 const isPassing = (attempt: Attempt, { context, over }: Bounds): boolean =>
-  'lost' in attempt && PASSING.has(attempt.lost) && !context.signal.aborted && !over.aborted;
+  'lost' in attempt && PASSING.has(attempt.lost) && !context.signal.aborted && !over.stopped;
 /** Longer than a vendor's quota of a second is felt. */
 const IN_PLACE_MS = 10_000;
 const MAX_REDIRECTS = 3;
@@ -131,11 +132,10 @@ export class HttpClient {
   async send(call: HttpCall, context: CallContext): Promise<Outcome<Answer>> {
     const { clock, timers, callTimeoutMs } = this.#options;
     const left = context.deadline.getTime() - clock.now().getTime();
-    const over = new AbortController();
-    const stop = () => over.abort();
-    const bounds: Bounds = { context, over: over.signal, outOfTime: left <= 0 };
+    const over = new Stop();
+    const stop = () => over.stop();
+    const bounds: Bounds = { context, over, outOfTime: left <= 0 };
     const endTimer = timers.after(Math.min(callTimeoutMs, Math.max(0, left)), stop);
-    // By hand: AbortSignal.any costs more than the rest of a call's bookkeeping.
     context.signal.addEventListener('abort', stop);
     try {
       return this.#outcome(call, await this.#guarded(call, bounds));
@@ -243,7 +243,7 @@ export class HttpClient {
     } catch (error) {
       if (!(error instanceof Broken)) throw error;
       if (bounds.context.signal.aborted) return lost(call, 'cancelled', 'the run was stopped');
-      if (bounds.over.aborted) return lost(call, 'timeout', 'no answer before the deadline');
+      if (bounds.over.stopped) return lost(call, 'timeout', 'no answer before the deadline');
       const { why, mayHaveArrived, code } = lostBy(error.cause, error.gotHeaders);
       return { lost: why, detail: `${named(call)}: ${code}`, mayHaveArrived };
     }
@@ -257,7 +257,7 @@ export class HttpClient {
       mayHaveArrived: false,
     });
     if (context.signal.aborted) return unsent('cancelled', 'the run was stopped');
-    return outOfTime || over.aborted ? unsent('timeout', 'no time was left') : null;
+    return outOfTime || over.stopped ? unsent('timeout', 'no time was left') : null;
   }
 
   /** Null when the call's budget lets it leave now. */
@@ -270,21 +270,21 @@ export class HttpClient {
       if (call.continues !== true || waitMs > IN_PLACE_MS)
         return { waitMs, detail: `${named(call)}: not sent, ${because}` };
       await this.#pause(waitMs, bounds.over);
-      if (bounds.over.aborted) break;
+      if (bounds.over.stopped) break;
     }
     return this.#stopped(call, bounds);
   }
 
   /** Ends early with the call's own time. */
-  #pause(ms: number, over: AbortSignal): Promise<void> {
+  #pause(ms: number, over: Stop): Promise<void> {
     return new Promise((settle) => {
       const done = () => {
         callOff();
-        over.removeEventListener('abort', done);
+        unheard();
         settle();
       };
       const callOff = this.#options.timers.after(ms, done);
-      over.addEventListener('abort', done);
+      const unheard = over.onStop(done);
     });
   }
 
@@ -342,7 +342,7 @@ const kindOf = ({ method, path }: Pick<HttpCall, 'method' | 'path'>): string => 
 interface Bounds {
   context: CallContext;
   /** The call's own time is over, or the run was stopped. */
-  over: AbortSignal;
+  over: Stop;
   /** The context's deadline had passed before the call began. */
   outOfTime: boolean;
 }

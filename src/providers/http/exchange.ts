@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import type { Stop } from './stop.ts';
 
 export interface Request {
   method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
@@ -33,13 +34,13 @@ export class Broken extends Error {
 
 /**
  * Sends one request and reads its answer to the end, at most `limit` bytes; throws `Broken` otherwise, and at
- * once when the signal says so. An answer is wanted as a whole, so that undici's stream of it is not made.
+ * once when it is stopped. An answer is wanted as a whole, so that undici's stream of it is not made.
  */
 export function exchange(
   dispatcher: Dispatcher,
   request: Request,
   limit: number,
-  signal: AbortSignal,
+  stop: Stop,
 ): Promise<Received> {
   return new Promise((settle, fail) => {
     let controller: Dispatcher.DispatchController | null = null;
@@ -54,17 +55,16 @@ export function exchange(
       broken(why);
       controller?.abort(why);
     };
-    const stop = () => end(new Error('stopped'));
+    const unheard = stop.onStop(() => end(new Error('stopped')));
     const done = () => {
       ended = true;
-      signal.removeEventListener('abort', stop);
+      unheard();
     };
     const broken = (why: unknown) => {
       if (ended) return;
       done();
       fail(new Broken(why, gotHeaders));
     };
-    signal.addEventListener('abort', stop, { once: true });
 
     const { method, path, headers: sent, body = null } = request;
     const handler: Dispatcher.DispatchHandler = {
