@@ -1,7 +1,7 @@
 import type { ConditionType } from '../../src/domain/condition.ts';
-import type { FactName } from '../../src/domain/observation.ts';
+import type { FactName, Facts } from '../../src/domain/observation.ts';
 import type { JournalEntry } from '../../src/simulator/index.ts';
-import { kindOf, type Play, type Run, type Standing } from './stage.ts';
+import { kindOf, NEW_UMBRELLA_KEY, type Play, type Run, type Standing } from './stage.ts';
 
 /** What holds of a run whatever its vendors did, read off the simulator's journal and state and the database. */
 
@@ -10,12 +10,15 @@ export const MEMBERS = 'GET /system/apiMembers as parasol';
 const MEMBER = 'GET /system/apiMembers/{id} as parasol';
 const ROLES = 'GET /system/securityroles as parasol';
 const LEVELS = 'GET /system/securityRoles/{parentId}/settings as parasol';
+const UMBRELLA_KEYS = 'GET /admin/v2/apiKeys as umbrella-key-admin';
 
 /** What a write rests on: whose key it is, the lists with their controls, and what is changed. */
 export const RESTS_ON: Readonly<Record<string, readonly string[]>> = {
   'POST /system/securityroles as parasol': [SECURITY, MEMBERS, ROLES],
   'POST /system/apiMembers as parasol': [SECURITY, MEMBERS, ROLES, LEVELS],
   'PATCH /system/apiMembers/{id} as parasol': [SECURITY, MEMBERS, MEMBER],
+  'POST /admin/v2/apiKeys as umbrella-key-admin': [UMBRELLA_KEYS],
+  'DELETE /admin/v2/apiKeys/{apiKeyId} as umbrella-key-admin': [UMBRELLA_KEYS],
 };
 
 /** The facts that a condition is made of. What a key shows of a role counts for the member whose key it is. */
@@ -37,10 +40,10 @@ const SHOWS: Readonly<Record<string, readonly FactName[]>> = {
   [ROLES]: ['roles'],
   [LEVELS]: ['roleLevels'],
   'GET /company/configurations as parasol': ['writes'],
-  'GET /system/mySecurity as umbrella-a': ['integrationKey'],
   'GET /admin/v2/managed/customers as umbrella-api': ['customers'],
   'GET /admin/v2/providers/customers as umbrella-api': ['customers'],
-  'GET /admin/v2/apiKeys as umbrella-key-admin': ['umbrellaKey', 'umbrellaAdminKey'],
+  [`GET /admin/v2/managed/customers as ${NEW_UMBRELLA_KEY}`]: ['customers'],
+  [UMBRELLA_KEYS]: ['umbrellaKey', 'umbrellaAdminKey'],
 };
 
 /** The vendors' own limits (domain.md §4, §5): calls within any so many milliseconds. */
@@ -59,8 +62,8 @@ const LIMITS: Readonly<Record<string, readonly (readonly [calls: number, ms: num
   ],
 };
 
-/** Strands in which a look reads ConnectWise side by side: so many calls may be on their way when one is answered. */
-const SIDE_BY_SIDE = 3;
+/** Strands in which a look reads ConnectWise with Parasol's own key; one more for each pair that it proves. */
+const STRANDS = 2;
 
 /** How often each rule had something to look at, so that none is kept by nothing's happening. */
 export interface Tally {
@@ -90,6 +93,7 @@ export async function wrongsOf(play: Play, unharmed: Unharmed, done: Done, tally
   const asked = done.weather ? await play.askedFor() : [];
   return [
     ...play.wrongs,
+    ...(done.weather ? play.gaveUp.map((why) => `weather ended a rotation: ${why}`) : []),
     ...asked.filter((what) => !unharmed.asked.has(what)).map((what) => `weather asks people for ${what}`),
     ...runs.flatMap((run) => [
       ...writesOnHarm(run),
@@ -97,8 +101,9 @@ export async function wrongsOf(play: Play, unharmed: Unharmed, done: Done, tally
       ...(done.weather ? [...seenOfHarm(run), ...falseByWeather(run, unharmed)] : []),
     ]),
     ...madeTwice(play, calls),
+    ...(await lostKeys(play)),
     ...writesAgainstMode(play, calls),
-    ...insideOfWaits(calls, done.wait, tally),
+    ...runs.flatMap((run) => insideOfWaits(run.calls, calls, done.wait, tally)),
     ...overTheLimits(calls),
   ];
 }
@@ -165,7 +170,7 @@ function trueWithoutEvidence({ at, before, result, calls }: Run, tally: Tally): 
     const turned = status === 'True' && before.find((one) => one.type === type)?.status !== 'True';
     if (!names || !turned) return [];
     tally.turnedTrue += 1;
-    if (lastTransitionTime !== at.toISOString()) return [`${type} turned True at ${lastTransitionTime}`];
+    if (lastTransitionTime < at.toISOString()) return [`${type} turned True at ${lastTransitionTime}`];
     const newest = names.map((name) => facts[name]?.at ?? '').reduce((a, b) => (a > b ? a : b));
     const seen = newest >= at.toISOString() && calls.length > 0;
     return seen
@@ -185,10 +190,21 @@ function seenOfHarm({ at, result, calls }: Run): string[] {
   return lastAnswers(looks)
     .filter((entry) => !clean.has(kindOf(entry)))
     .flatMap((entry) =>
-      (SHOWS[kindOf(entry)] ?? [])
-        .filter((name) => facts[name]?.at === at.toISOString())
-        .map((name) => `${name} was seen by ${kindOf(entry)}, which met ${entry.fault}`),
+      shownBy(entry, facts)
+        .filter(({ seenAt }) => seenAt !== undefined && seenAt >= at.toISOString())
+        .map(({ what }) => `${what} was seen by ${kindOf(entry)}, which met ${entry.fault}`),
     );
+}
+
+/** What such a call alone shows, and when it was seen last. */
+function shownBy(entry: JournalEntry, facts: Facts): { what: string; seenAt: string | undefined }[] {
+  const named = (SHOWS[kindOf(entry)] ?? []).map((name) => ({ what: name, seenAt: facts[name]?.at }));
+  if (entry.operation !== '/system/mySecurity') return named;
+  // Which pair is in use changes with a rotation, whose it is does not.
+  const pairs = [facts.integrationKey, ...Object.values(facts.candidates)].filter(
+    (fact) => fact?.value?.authenticates === true && fact.value.member === entry.actor,
+  );
+  return [...named, ...pairs.map((fact) => ({ what: `a key of ${entry.actor}`, seenAt: fact?.at }))];
 }
 
 function falseByWeather({ result }: Run, { ever }: Unharmed): string[] {
@@ -225,6 +241,20 @@ function madeTwice({ stage, id, spec }: Play, calls: JournalEntry[]): string[] {
   ];
 }
 
+/** A key that works is one that Parasol holds, since neither vendor shows one twice. */
+async function lostKeys(play: Play): Promise<string[]> {
+  const held = await play.held();
+  const live = play.keys.filter(({ isLive, fingerprint }) => isLive && play.made.has(fingerprint));
+  return [
+    ...live
+      .filter(({ fingerprint }) => held.get(fingerprint)?.isHeld !== true)
+      .map(({ member, fingerprint }) => `the key ${fingerprint} of ${member} works, and is not held`),
+    ...play.umbrellaKeys
+      .filter((fingerprint) => held.get(fingerprint)?.isHeld !== true)
+      .map((fingerprint) => `the Umbrella key ${fingerprint} works, and is not held`),
+  ];
+}
+
 function writesAgainstMode({ spec }: Play, calls: JournalEntry[]): string[] {
   return spec.mode === 'repair'
     ? []
@@ -239,9 +269,15 @@ const budgetOf = ({ vendor, operation, path, actor }: JournalEntry): string => {
 };
 
 /** Nobody calls while a vendor asked to wait; only what had left before the answer came arrives after it. */
-function insideOfWaits(calls: JournalEntry[], wait: number | undefined, tally: Tally): string[] {
+function insideOfWaits(
+  ofRun: JournalEntry[],
+  calls: JournalEntry[],
+  wait: number | undefined,
+  tally: Tally,
+): string[] {
   if (wait === undefined) return [];
-  return calls.filter(isHarmed).flatMap((asked) => {
+  const pairs = new Set(ofRun.filter(isProof).map(({ keyFingerprint }) => keyFingerprint)).size;
+  return ofRun.filter(isHarmed).flatMap((asked) => {
     tally.waits += 1;
     const from = Date.parse(asked.at);
     const inside = calls.filter(
@@ -251,7 +287,8 @@ function insideOfWaits(calls: JournalEntry[], wait: number | undefined, tally: T
         Date.parse(entry.at) < from + wait * 1_000,
     );
     const onTheirWay = inside.filter(({ at }) => Date.parse(at) === from);
-    const may = asked.vendor === 'connectwise' ? SIDE_BY_SIDE - 1 : 0;
+    // So many others may be on their way when one is answered.
+    const may = asked.vendor === 'connectwise' ? STRANDS + pairs - 1 : 0;
     const later = inside.filter(({ at }) => Date.parse(at) > from);
     return [
       ...later.map(
@@ -263,6 +300,9 @@ function insideOfWaits(calls: JournalEntry[], wait: number | undefined, tally: T
     ];
   });
 }
+
+const isProof = ({ operation, actor }: JournalEntry): boolean =>
+  operation === '/system/mySecurity' && actor !== 'parasol';
 
 function overTheLimits(calls: JournalEntry[]): string[] {
   const refused = calls
