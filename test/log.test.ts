@@ -16,7 +16,7 @@ function logTo(to: number, options: Partial<LogOptions> = {}) {
 }
 
 /** A pipe whose reader may stand still. */
-async function pipe(): Promise<{ fd: number; read(): string }> {
+async function pipe(): Promise<{ fd: number; read: () => string }> {
   const folder = await mkdtemp(join(tmpdir(), 'parasol-log-'));
   const path = join(folder, 'pipe');
   execFileSync('mkfifo', [path]);
