@@ -261,7 +261,7 @@ test('a part of it that ends by itself ends all of it, and is told', async () =>
   await using demo = await startDemo('parasol demo');
   const { running } = demo;
   await says(running, /acme .*True/);
-  const service = (await markedProcesses()).find(({ command }) => command.endsWith('main.ts serve'));
+  const service = (await markedProcesses()).find(({ command }) => command.endsWith('main.js serve'));
   expect(service).toBeDefined();
   process.kill(service?.pid ?? 0, 'SIGKILL');
   expect(await running.ended).toMatchObject({ code: 1 });

@@ -469,7 +469,7 @@ test('no secret is anywhere but in the vault, through an onboarding and a bad da
       .map(({ text }) => text)
       .join();
   expect(seen('GET /metrics')).toContain('parasol_');
-  expect(seen(`the command line of ${service.pid}`)).toContain('src/main.ts serve');
+  expect(seen(`the command line of ${service.pid}`)).toContain('dist/main.js serve');
   expect(seen('doctor')).toContain('birch');
   // Of the rotation: its words went everywhere, and its children and their environments were looked at.
   expect(found).toContain('control in GET /tenants/elm/events');
