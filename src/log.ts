@@ -7,6 +7,7 @@ export interface LogOptions {
   level: string;
   /** A file descriptor. Default: standard output. */
   to?: number;
+  /** Default: 16 MiB. */
   mostBytes?: number;
 }
 
@@ -19,7 +20,7 @@ export function createLog({ level, to = 1, mostBytes = MOST_BYTES }: LogOptions)
   const lines = pino.destination({
     dest: to,
     sync: false,
-    minLength: Math.min(4_096, mostBytes),
+    minLength: 4_096,
     periodicFlush: 50,
     maxLength: mostBytes,
   });

@@ -12,20 +12,13 @@ export interface RunOptions {
   /** `demo` (default): the tenants of the demo. `empty`: none. A trouble: one company `acme` with it. */
   scenario?: 'demo' | 'empty' | Trouble;
   host?: string;
-  /** Where the lines go that say what listens where. Default: standard output. */
-  print?: (line: string) => void;
+  /** Where the lines go that say what listens where. */
+  print: (line: string) => void;
 }
 
 /** Starts a seeded simulator and says what listens where. It runs until `close()`. */
-export async function runSimulator(options: RunOptions = {}): Promise<Simulator> {
-  const {
-    portBase = 9080,
-    syncEveryMs,
-    quotas = true,
-    scenario = 'demo',
-    host,
-    print = toStandardOutput,
-  } = options;
+export async function runSimulator(options: RunOptions): Promise<Simulator> {
+  const { portBase = 9080, syncEveryMs, quotas = true, scenario = 'demo', host, print } = options;
   const port = (offset: number) => (portBase === 0 ? 0 : portBase + offset);
   const simulator = await startSimulator({
     ports: { connectwise: port(0), umbrella: port(1), control: port(2), robot: port(3) },
@@ -41,8 +34,4 @@ export async function runSimulator(options: RunOptions = {}): Promise<Simulator>
   print(`Robot            ${simulator.robotUrl}  (an automation, for handoffs in tenants.yaml)`);
   if (syncEveryMs !== undefined) print(`Every console syncs each ${syncEveryMs / SECOND} s.`);
   return simulator;
-}
-
-function toStandardOutput(line: string): void {
-  process.stdout.write(`${line}\n`);
 }

@@ -1,6 +1,7 @@
-import { appendFile, mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { format, resolveConfig } from 'prettier';
 import { farBench } from './far.ts';
 import { growthBench } from './growth.ts';
 import { hangingBench } from './hanging.ts';
@@ -85,10 +86,12 @@ await writeFile(join(ROOT, file), `${JSON.stringify({ at, machine, tenants, find
 process.stdout.write(`${machineText(machine)}\n\n${markdown(findings)}\n`);
 say(`\nwritten to ${file}`);
 if (values.record) {
-  await appendFile(
-    join(ROOT, HISTORY),
-    `\n## ${at.slice(0, 10)}\n\n${machineText(machine)}\n\n${markdown(findings)}\n`,
-  );
+  const history = join(ROOT, HISTORY);
+  const text = await readFile(history, 'utf8');
+  const news = `\n## ${at.slice(0, 10)}\n\n${machineText(machine)}\n\n${markdown(findings)}\n`;
+  // Laid out as `npm run check` wants it.
+  const options = await resolveConfig(history);
+  await writeFile(history, await format(text + news, { ...options, filepath: history }));
   say(`recorded in ${HISTORY}`);
 }
 if (findings.some(({ goal }) => goal?.met === false)) process.exitCode = 1;

@@ -752,7 +752,17 @@ describe('what is wired from outside', () => {
       expect.objectContaining({ portBase: 0, scenario: 'key-dead', quotas: true, syncEveryMs: 20_000 }),
       'closed',
     ]);
-    expect((await run(['simulate', '--scenario', 'chaos'], { simulate })).code).toBe(EXIT.refused);
+  });
+
+  it.each([
+    ['--scenario', 'chaos', 'Allowed choices are'],
+    ['--port', '70000', 'a port from 0'],
+    ['--sync-every', 'often', 'It must be a duration'],
+  ])('simulate refuses %s %s, and says what it takes', async (option, value, reason) => {
+    const simulate = () => Promise.reject(new Error('it was started'));
+    const ran = await run(['simulate', option, value], { simulate });
+    expect(ran.code).toBe(EXIT.refused);
+    expect(ran.err).toContain(reason);
   });
 
   it('serve, migrate and demo are run, and their failures told', async () => {
